@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "protocols/io/network.h"
+#include "protocols/multiformats/multiaddr.h"
+
+namespace flaresim::swarm {
+
+/// How observed addresses are judged.
+struct ObservedAddressProfile {
+  int observers_to_advertise = 4;  // go-libp2p p2p/host/observedaddrs/manager.go ActivationThresh
+  int observers_to_punch = 1;      // go-libp2p p2p/host/basic/addrs_manager.go HolePunchAddrs
+  std::size_t max_per_listener = 3;  // ... maxExternalThinWaistAddrsPerLocalAddr
+};
+
+/// Under which addresses this peer can be reached, as far as it can tell.
+///
+/// 1. An observation counts only while the connection it came over lives, and only if that connection leaves from
+///    a port that we listen on: what others see of an ephemeral port says nothing about the listener.
+/// 2. Observers are counted by IPv4 address, or IPv6 /56, so that one host cannot pose as many.
+/// 3. What another peer sees over a relay is the relay's address, and is not counted.
+class OwnAddresses {
+ public:
+  explicit OwnAddresses(ObservedAddressProfile profile) : profile_(profile) {}
+
+  void set_listening(std::vector<multiformats::Multiaddr> addresses);
+  void set_circuits(std::vector<multiformats::Multiaddr> addresses);
+
+  /// `local` is our end of the connection over which the remote at `observer` reported `observed`.
+  void observe(std::uint64_t connection, const multiformats::Multiaddr& local, const io::IpAddress& observer,
+               const multiformats::Multiaddr& observed);
+  /// The connection has ended.
+  void forget(std::uint64_t connection);
+
+  const std::vector<multiformats::Multiaddr>& listening() const { return listening_; }
+  const std::vector<multiformats::Multiaddr>& circuits() const { return circuits_; }
+  /// For identify: interfaces, well-observed addresses, circuits.
+  std::vector<multiformats::Multiaddr> advertised() const;
+  /// For DCUtR: public addresses of interfaces, and observed public ones, without circuits.
+  std::vector<multiformats::Multiaddr> punchable() const;
+
+  /// Called after `advertised()` has changed.
+  void on_change(std::function<void()> callback) { changed_.push_back(std::move(callback)); }
+
+ private:
+  struct Observation {
+    multiformats::Multiaddr local;
+    multiformats::Multiaddr observed;
+    std::string observer;  // the group that counts as one
+  };
+  std::vector<multiformats::Multiaddr> observed_by(int observers) const;
+  template <class Change>
+  void change(Change&& apply);
+
+  ObservedAddressProfile profile_;
+  std::vector<multiformats::Multiaddr> listening_;
+  std::vector<multiformats::Multiaddr> circuits_;
+  std::map<std::uint64_t, Observation> observations_;
+  std::vector<std::function<void()>> changed_;
+};
+
+}  // namespace flaresim::swarm

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "protocols/multiformats/multiaddr.h"
+#include "protocols/multiformats/peer_id.h"
+
+namespace flaresim::swarm {
+
+/// What is known about a peer, from identify or from whoever named it.
+struct PeerInfo {
+  std::vector<multiformats::Multiaddr> addresses;
+  std::vector<std::string> protocols;
+  std::string agent;
+
+  bool supports(std::string_view protocol) const;
+};
+
+/// Bounded knowledge about other peers.
+class PeerStore {
+ public:
+  /// Entries above this are not taken. go-libp2p identify: 500 addresses while connected.
+  static constexpr std::size_t max_addresses = 500;
+
+  /// Known addresses stay; new ones are appended.
+  void add_addresses(const multiformats::PeerId& peer, const std::vector<multiformats::Multiaddr>& addresses);
+  void set_addresses(const multiformats::PeerId& peer, std::vector<multiformats::Multiaddr> addresses);
+  void set_protocols(const multiformats::PeerId& peer, std::vector<std::string> protocols);
+  void set_agent(const multiformats::PeerId& peer, std::string agent);
+  /// Empty when nothing is known.
+  const PeerInfo& find(const multiformats::PeerId& peer) const;
+
+ private:
+  std::map<multiformats::PeerId, PeerInfo> peers_;
+};
+
+}  // namespace flaresim::swarm

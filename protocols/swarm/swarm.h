@@ -1,0 +1,160 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/io/network.h"
+#include "protocols/muxer/yamux.h"
+#include "protocols/swarm/connection.h"
+#include "protocols/swarm/own_addresses.h"
+#include "protocols/swarm/peer_store.h"
+
+namespace flaresim::swarm {
+
+enum class Error {
+  no_address = 1,       ///< nothing to dial
+  no_transport,         ///< an address of a kind that we cannot dial
+  not_connected,
+  limited_connection,   ///< only a limited connection is there, and the protocol did not opt in
+  no_handler,
+  dial_failed,          ///< every address failed; see DialReport::failures
+  shut_down,
+  self_dial,
+};
+std::error_code make_error_code(Error error);
+
+/// Time limits and bounds of connecting; the defaults' sources stand beside them.
+struct SwarmProfile {
+  negotiation::MultistreamProfile multistream;
+  muxer::YamuxProfile yamux;
+  ObservedAddressProfile observed;
+  io::Duration tcp_connect_limit = std::chrono::seconds(5);      // go-libp2p p2p/transport/tcp defaultConnectTimeout
+  io::Duration dial_limit = std::chrono::seconds(15);            // go-libp2p p2p/net/swarm defaultDialTimeout, one address
+  io::Duration inbound_upgrade_limit = std::chrono::seconds(15); // go-libp2p p2p/net/upgrader defaultAcceptTimeout
+  io::Duration stream_negotiation_limit = std::chrono::seconds(10);  // js-libp2p connection-manager
+  io::Duration relay_delay = std::chrono::milliseconds(500);     // go-libp2p dial_ranker.go RelayDelay
+  int max_dials_per_peer = 8;                                    // go-libp2p DefaultPerPeerRateLimit
+  /// Gives a TCP connection that our listener accepted from an address we are punching the role that DCUtR
+  /// agreed on, instead of the server's. No implementation does; without it, both ends may wait as servers.
+  bool accepted_socket_takes_punch_role = false;
+};
+
+struct IncomingStream {
+  io::StreamPtr stream;
+  ConnectionPtr connection;
+  std::string protocol;
+};
+using StreamHandler = std::function<io::Task<>(IncomingStream)>;
+
+/// Whether a protocol may run on a connection that a relay limits.
+enum class OverLimited { no, yes };
+
+struct DialRequest {
+  multiformats::PeerId peer;
+  std::vector<multiformats::Multiaddr> addresses;
+  /// Neither dial through relays, nor be content with a relayed connection that exists.
+  bool direct_only = false;
+  /// Set for a hole punch: all addresses at once, and this is our role in the handshake.
+  std::optional<security::Role> punch_role;
+  /// For the whole dial; zero: `dial_limit` for each address.
+  io::Duration limit{0};
+};
+
+struct DialFailure {
+  multiformats::Multiaddr address;
+  std::error_code why;
+  bool connected = false;  ///< the transport connection stood, and the upgrade failed
+};
+
+/// What came of a dial: a connection, or why each address gave none.
+struct DialReport {
+  ConnectionPtr connection;
+  std::vector<DialFailure> failures;
+  std::error_code error;  ///< zero with a connection
+};
+
+/// A raw circuit that a relay has opened to a peer.
+struct Circuit {
+  io::StreamPtr stream;
+  CircuitLimit limit;
+};
+/// Opens a circuit to `target` through the relay named by `relay` (`/ip4/…/p2p/R`).
+using CircuitDialler =
+    std::function<io::Task<io::Result<Circuit>>(multiformats::Multiaddr relay, multiformats::PeerId target)>;
+
+struct SwarmCounters {
+  std::uint64_t dials = 0;
+  std::uint64_t handshakes = 0;  ///< begun, as either side
+  std::uint64_t failed_upgrades = 0;
+};
+
+/// All connections of one peer: listens, dials, secures, multiplexes, and hands streams to protocols.
+///
+/// 1. Direct connections are preferred over relayed ones, and among equals the older one.
+/// 2. A dial ends with the first connection to that peer that satisfies it, whichever side opened it.
+/// 3. Protocols that did not opt in never run on a limited connection.
+/// 4. After `shut_down`, everything that was pending completes with an error as soon as the scheduler runs.
+class Swarm {
+ public:
+  using Trace = std::function<void(std::string_view what, const std::string& detail)>;
+
+  Swarm(io::Network& network, crypto::PrivateKey identity, SwarmProfile profile);
+  ~Swarm();
+  Swarm(const Swarm&) = delete;
+  Swarm& operator=(const Swarm&) = delete;
+
+  const multiformats::PeerId& id() const;
+  const crypto::PrivateKey& identity() const;
+  io::Network& network();
+  io::Scheduler& scheduler();
+  const SwarmProfile& profile() const;
+  PeerStore& peers();
+  OwnAddresses& addresses();
+  const SwarmCounters& counters() const;
+
+  /// Listens on `/ip4|ip6/…/tcp/PORT`, port 0 for any; returns the bound address.
+  io::Result<multiformats::Multiaddr> listen(const multiformats::Multiaddr& address);
+
+  void handle(std::string protocol, StreamHandler handler, OverLimited over_limited = OverLimited::no);
+  void unhandle(std::string_view protocol);
+  /// What we answer to, in alphabetical order.
+  std::vector<std::string> protocols() const;
+
+  io::Task<DialReport> dial(DialRequest request);
+  /// A stream to a connected peer, over its best connection.
+  io::Task<io::Result<Connection::NegotiatedStream>> open_stream(multiformats::PeerId peer,
+                                                                 std::vector<std::string> protocols,
+                                                                 OverLimited over_limited = OverLimited::no);
+
+  /// The best connection, or null.
+  ConnectionPtr connection_to(const multiformats::PeerId& peer) const;
+  /// The oldest direct connection, or null.
+  ConnectionPtr direct_connection_to(const multiformats::PeerId& peer) const;
+  std::vector<ConnectionPtr> connections() const;
+
+  void set_circuit_dialler(CircuitDialler dialler);
+  /// Turns a circuit that a relay brought us into an inbound connection.
+  io::Task<io::Result<ConnectionPtr>> accept_circuit(Circuit circuit, multiformats::Multiaddr remote_address);
+
+  void on_connected(std::function<void(const ConnectionPtr&)> callback);
+  void on_disconnected(std::function<void(const ConnectionPtr&)> callback);
+  void set_trace(Trace trace);
+  void trace(std::string_view what, const std::string& detail) const;
+
+  void shut_down();
+  bool shutting_down() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace flaresim::swarm
+
+template <>
+struct std::is_error_code_enum<flaresim::swarm::Error> : std::true_type {};
