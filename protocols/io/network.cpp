@@ -24,15 +24,27 @@ bool matches(const std::array<unsigned char, N>& address, const Prefix<N>& prefi
 
 // IANA special-purpose registries (RFC 6890 and updates): what is not globally reachable.
 constexpr Prefix<4> reserved_v4[] = {
-    {{0}, 8},           {{10}, 8},           {{100, 64}, 10},     {{127}, 8},         {{169, 254}, 16},
-    {{172, 16}, 12},    {{192, 0, 0}, 24},   {{192, 0, 2}, 24},   {{192, 88, 99}, 24}, {{192, 168}, 16},
-    {{198, 18}, 15},    {{198, 51, 100}, 24}, {{203, 0, 113}, 24}, {{224}, 4},          {{240}, 4},
+    {{0}, 8},
+    {{10}, 8},
+    {{100, 64}, 10},
+    {{127}, 8},
+    {{169, 254}, 16},
+    {{172, 16}, 12},
+    {{192, 0, 0}, 24},
+    {{192, 0, 2}, 24},
+    {{192, 88, 99}, 24},
+    {{192, 168}, 16},
+    {{198, 18}, 15},
+    {{198, 51, 100}, 24},
+    {{203, 0, 113}, 24},
+    {{224}, 4},
+    {{240}, 4},
 };
 constexpr Prefix<16> reserved_v6[] = {
-    {{0x01, 0x00}, 64},             // discard-only
+    {{0x01, 0x00}, 64},              // discard-only
     {{0x20, 0x01, 0x00, 0x00}, 23},  // IETF protocol assignments
     {{0x20, 0x01, 0x0d, 0xb8}, 32},  // documentation
-    {{0x20, 0x02}, 16},             // 6to4
+    {{0x20, 0x02}, 16},              // 6to4
 };
 
 }  // namespace
@@ -51,9 +63,8 @@ bool is_public(const IpAddress& address) {
   }
   const auto bytes = address.to_v6().to_bytes();
   // Only 2000::/3 is given out as global unicast.
-  return (bytes[0] & 0xe0) == 0x20 && std::none_of(std::begin(reserved_v6), std::end(reserved_v6), [&](const auto& p) {
-           return matches(bytes, p);
-         });
+  return (bytes[0] & 0xe0) == 0x20 && std::none_of(std::begin(reserved_v6), std::end(reserved_v6),
+                                                   [&](const auto& p) { return matches(bytes, p); });
 }
 
 }  // namespace flaresim::io

@@ -83,10 +83,11 @@ class Network {
   /// Port 0 asks for a free one. `errc::address_in_use`.
   virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& local) = 0;
 
-  /// Starts a TCP connection: the SYN leaves before this returns. With `local_port`, from that port although a
-  /// listener or other connections use it too (SO_REUSEPORT), so that the dial leaves through the NAT mapping
-  /// that the listener is known by. A peer that dials back at the same instant meets it in one connection
-  /// (simultaneous open, RFC 9293 §3.5). Fails with `errc::address_in_use` when that 4-tuple is taken.
+  /// Starts a TCP connection: the SYN leaves before this returns. With `local_port`, from that port although
+  /// a listener or other connections use it too (SO_REUSEPORT), so that the dial leaves through the NAT
+  /// mapping that the listener is known by. A peer that dials back at the same instant meets it in one
+  /// connection (simultaneous open, RFC 9293 §3.5). Fails with `errc::address_in_use` when that 4-tuple is
+  /// taken.
   virtual Result<std::shared_ptr<StreamSocket>> dial(const Endpoint& remote,
                                                      std::optional<std::uint16_t> local_port) = 0;
 

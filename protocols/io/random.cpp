@@ -32,8 +32,7 @@ Random Random::from_entropy() {
 }
 
 Random Random::derive(std::string_view purpose) const {
-  return Random(
-      hashed({reinterpret_cast<const std::uint8_t*>(purpose.data()), purpose.size()}, &seed_));
+  return Random(hashed({reinterpret_cast<const std::uint8_t*>(purpose.data()), purpose.size()}, &seed_));
 }
 
 void Random::refill() {
@@ -74,7 +73,8 @@ std::uint64_t Random::below(std::uint64_t bound) {
 double Random::uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
 Duration Random::between(Duration low, Duration high) {
-  return low + Duration(static_cast<std::int64_t>(below(static_cast<std::uint64_t>((high - low).count()) + 1)));
+  return low +
+         Duration(static_cast<std::int64_t>(below(static_cast<std::uint64_t>((high - low).count()) + 1)));
 }
 
 Random::Seed Random::seed_bytes() {

@@ -9,10 +9,11 @@
 
 namespace flaresim::io {
 
-/// Random numbers from a ChaCha20 key stream (RFC 8439 §2.4): reproducible from its seed in a simulation, good
-/// enough for keys when the seed comes from the operating system.
+/// Random numbers from a ChaCha20 key stream (RFC 8439 §2.4): reproducible from its seed in a simulation,
+/// good enough for keys when the seed comes from the operating system.
 ///
-/// Streams are derived by name, never by order of creation, so adding a consumer changes nobody else's numbers.
+/// Streams are derived by name, never by order of creation, so adding a consumer changes nobody else's
+/// numbers.
 class Random {
  public:
   using Seed = std::array<std::uint8_t, 32>;

@@ -6,8 +6,8 @@
 
 namespace flaresim::io {
 
-/// A value, or why there is none. Expected failures (a refused dial, a malformed message, a time limit) travel
-/// this way; exceptions are for broken invariants.
+/// A value, or why there is none. Expected failures (a refused dial, a malformed message, a time limit)
+/// travel this way; exceptions are for broken invariants.
 template <class T = void>
 using Result = tl::expected<T, std::error_code>;
 

@@ -17,7 +17,8 @@ void Timer::arm_at(TimePoint at, std::function<void()> on_expiry) {
   cancel();
   id_ = scheduler_->start_timer(at, [this, on_expiry = std::move(on_expiry)] {
     id_ = 0;
-    // The callback may destroy this timer, and with it the closure that runs: let the callback live on the stack.
+    // The callback may destroy this timer, and with it the closure that runs: let the callback live on the
+    // stack.
     auto call = on_expiry;
     call();
   });

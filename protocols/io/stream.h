@@ -11,14 +11,16 @@
 
 namespace flaresim::io {
 
-/// A reliable, ordered stream of bytes with two independent directions: a TCP connection, a secured channel, a
-/// multiplexed stream, a relayed circuit.
+/// A reliable, ordered stream of bytes with two independent directions: a TCP connection, a secured channel,
+/// a multiplexed stream, a relayed circuit.
 ///
 /// 1. At most one coroutine reads and at most one writes at a time.
 /// 2. `read` completes with at least one byte, or with 0 at the end of the stream.
-/// 3. `write` completes when the layer below has taken every byte; that is how back-pressure reaches a writer.
+/// 3. `write` completes when the layer below has taken every byte; that is how back-pressure reaches a
+/// writer.
 /// 4. `close_write` ends our direction after what was written; the other one goes on.
-/// 5. `reset` ends both directions at once and tells the remote; pending and later operations fail with `why`.
+/// 5. `reset` ends both directions at once and tells the remote; pending and later operations fail with
+/// `why`.
 ///    It may be called at any time, any number of times; the first reason stays.
 /// 6. Destroying a stream that has not ended resets it. A stream must outlive its pending operations.
 class Stream {
@@ -46,8 +48,8 @@ Task<Result<Bytes>> read_delimited(Stream& stream, std::size_t max_bytes);
 /// Writes one message behind its unsigned varint length, in one write.
 Task<Result<>> write_delimited(Stream& stream, BytesView message);
 
-/// Gives an exchange on a stream a time limit: when it passes, the stream is reset with `errc::timed_out`, and so
-/// the operation that waits on it fails. Destroying it lifts the limit.
+/// Gives an exchange on a stream a time limit: when it passes, the stream is reset with `errc::timed_out`,
+/// and so the operation that waits on it fails. Destroying it lifts the limit.
 class Deadline {
  public:
   Deadline(Scheduler& scheduler, std::shared_ptr<Stream> stream, Duration limit);

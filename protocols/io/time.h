@@ -6,8 +6,8 @@ namespace flaresim::io {
 
 using Duration = std::chrono::nanoseconds;
 
-/// The clock of whichever world runs: simulated time or the machine's steady clock. It has no `now()`, so that
-/// nobody can ask the wrong one; the time comes from a Scheduler.
+/// The clock of whichever world runs: simulated time or the machine's steady clock. It has no `now()`, so
+/// that nobody can ask the wrong one; the time comes from a Scheduler.
 struct WorldClock {
   using duration = Duration;
   using rep = duration::rep;

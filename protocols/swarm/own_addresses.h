@@ -13,14 +13,15 @@ namespace flaresim::swarm {
 
 /// How observed addresses are judged.
 struct ObservedAddressProfile {
-  int observers_to_advertise = 4;  // go-libp2p p2p/host/observedaddrs/manager.go ActivationThresh
-  int observers_to_punch = 1;      // go-libp2p p2p/host/basic/addrs_manager.go HolePunchAddrs
+  int observers_to_advertise = 4;    // go-libp2p p2p/host/observedaddrs/manager.go ActivationThresh
+  int observers_to_punch = 1;        // go-libp2p p2p/host/basic/addrs_manager.go HolePunchAddrs
   std::size_t max_per_listener = 3;  // ... maxExternalThinWaistAddrsPerLocalAddr
 };
 
 /// Under which addresses this peer can be reached, as far as it can tell.
 ///
-/// 1. An observation counts only while the connection it came over lives, and only if that connection leaves from
+/// 1. An observation counts only while the connection it came over lives, and only if that connection leaves
+/// from
 ///    a port that we listen on: what others see of an ephemeral port says nothing about the listener.
 /// 2. Observers are counted by IPv4 address, or IPv6 /56, so that one host cannot pose as many.
 /// 3. What another peer sees over a relay is the relay's address, and is not counted.

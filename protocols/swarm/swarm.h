@@ -17,12 +17,12 @@
 namespace flaresim::swarm {
 
 enum class Error {
-  no_address = 1,       ///< nothing to dial
-  no_transport,         ///< an address of a kind that we cannot dial
+  no_address = 1,  ///< nothing to dial
+  no_transport,    ///< an address of a kind that we cannot dial
   not_connected,
-  limited_connection,   ///< only a limited connection is there, and the protocol did not opt in
+  limited_connection,  ///< only a limited connection is there, and the protocol did not opt in
   no_handler,
-  dial_failed,          ///< every address failed; see DialReport::failures
+  dial_failed,  ///< every address failed; see DialReport::failures
   shut_down,
   self_dial,
 };
@@ -33,12 +33,15 @@ struct SwarmProfile {
   negotiation::MultistreamProfile multistream;
   muxer::YamuxProfile yamux;
   ObservedAddressProfile observed;
-  io::Duration tcp_connect_limit = std::chrono::seconds(5);      // go-libp2p p2p/transport/tcp defaultConnectTimeout
-  io::Duration dial_limit = std::chrono::seconds(15);            // go-libp2p p2p/net/swarm defaultDialTimeout, one address
-  io::Duration inbound_upgrade_limit = std::chrono::seconds(15); // go-libp2p p2p/net/upgrader defaultAcceptTimeout
+  io::Duration tcp_connect_limit =
+      std::chrono::seconds(5);  // go-libp2p p2p/transport/tcp defaultConnectTimeout
+  io::Duration dial_limit =
+      std::chrono::seconds(15);  // go-libp2p p2p/net/swarm defaultDialTimeout, one address
+  io::Duration inbound_upgrade_limit =
+      std::chrono::seconds(15);  // go-libp2p p2p/net/upgrader defaultAcceptTimeout
   io::Duration stream_negotiation_limit = std::chrono::seconds(10);  // js-libp2p connection-manager
-  io::Duration relay_delay = std::chrono::milliseconds(500);     // go-libp2p dial_ranker.go RelayDelay
-  int max_dials_per_peer = 8;                                    // go-libp2p DefaultPerPeerRateLimit
+  io::Duration relay_delay = std::chrono::milliseconds(500);         // go-libp2p dial_ranker.go RelayDelay
+  int max_dials_per_peer = 8;                                        // go-libp2p DefaultPerPeerRateLimit
   /// Gives a TCP connection that our listener accepted from an address we are punching the role that DCUtR
   /// agreed on, instead of the server's. No implementation does; without it, both ends may wait as servers.
   bool accepted_socket_takes_punch_role = false;

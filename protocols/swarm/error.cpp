@@ -1,0 +1,41 @@
+#include <string>
+
+#include "protocols/swarm/swarm.h"
+
+namespace flaresim::swarm {
+namespace {
+
+class Category : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "swarm"; }
+  std::string message(int value) const override {
+    switch (static_cast<Error>(value)) {
+      case Error::no_address:
+        return "no address to dial";
+      case Error::no_transport:
+        return "no transport for this address";
+      case Error::not_connected:
+        return "not connected to this peer";
+      case Error::limited_connection:
+        return "only a limited connection to this peer";
+      case Error::no_handler:
+        return "no handler for this protocol";
+      case Error::dial_failed:
+        return "every address failed";
+      case Error::shut_down:
+        return "shut down";
+      case Error::self_dial:
+        return "dialled ourselves";
+    }
+    return "unknown swarm error";
+  }
+};
+
+}  // namespace
+
+std::error_code make_error_code(Error error) {
+  static const Category category;
+  return {static_cast<int>(error), category};
+}
+
+}  // namespace flaresim::swarm

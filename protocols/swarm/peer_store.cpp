@@ -1,0 +1,40 @@
+#include "protocols/swarm/peer_store.h"
+
+#include <algorithm>
+
+namespace flaresim::swarm {
+
+bool PeerInfo::supports(std::string_view protocol) const {
+  return std::find(protocols.begin(), protocols.end(), protocol) != protocols.end();
+}
+
+void PeerStore::add_addresses(const multiformats::PeerId& peer,
+                              const std::vector<multiformats::Multiaddr>& addresses) {
+  auto& known = peers_[peer].addresses;
+  for (const auto& address : addresses) {
+    if (known.size() >= max_addresses) return;
+    if (std::find(known.begin(), known.end(), address) == known.end()) known.push_back(address);
+  }
+}
+
+void PeerStore::set_addresses(const multiformats::PeerId& peer,
+                              std::vector<multiformats::Multiaddr> addresses) {
+  peers_[peer].addresses.clear();
+  add_addresses(peer, addresses);
+}
+
+void PeerStore::set_protocols(const multiformats::PeerId& peer, std::vector<std::string> protocols) {
+  peers_[peer].protocols = std::move(protocols);
+}
+
+void PeerStore::set_agent(const multiformats::PeerId& peer, std::string agent) {
+  peers_[peer].agent = std::move(agent);
+}
+
+const PeerInfo& PeerStore::find(const multiformats::PeerId& peer) const {
+  static const PeerInfo nothing;
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? nothing : found->second;
+}
+
+}  // namespace flaresim::swarm

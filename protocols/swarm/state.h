@@ -1,0 +1,89 @@
+#pragma once
+
+#include <list>
+
+#include "protocols/swarm/swarm.h"
+
+namespace flaresim::swarm {
+
+/// What a swarm and its coroutines share; it lives until the last of them has finished.
+struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
+  State(io::Network& network, crypto::PrivateKey identity, SwarmProfile profile);
+
+  struct HandlerEntry {
+    StreamHandler handler;
+    OverLimited over_limited;
+  };
+
+  /// How a raw stream becomes a connection.
+  struct Upgrade {
+    Direction direction;
+    security::Role role;
+    multiformats::Multiaddr local_address;
+    multiformats::Multiaddr remote_address;
+    std::optional<multiformats::PeerId> expected;
+    bool relayed = false;
+    CircuitLimit limit;
+  };
+
+  io::Task<io::Result<ConnectionPtr>> upgrade(io::StreamPtr raw, Upgrade how, io::Duration limit);
+  io::Task<> accept_connections(std::shared_ptr<io::Listener> listener);
+  io::Task<> accept_connection(std::shared_ptr<io::StreamSocket> socket);
+  io::Task<> serve(ConnectionPtr connection);
+  io::Task<> serve_stream(ConnectionPtr connection, io::StreamPtr stream);
+
+  io::Task<DialReport> dial(DialRequest request);
+  struct Dial;
+  io::Task<> dial_one(std::shared_ptr<Dial> dial, multiformats::Multiaddr address, io::Duration delay);
+  io::Task<io::Result<ConnectionPtr>> dial_tcp(std::shared_ptr<Dial> dial, multiformats::Multiaddr address,
+                                               DialFailure* failure);
+  io::Task<io::Result<ConnectionPtr>> dial_circuit(std::shared_ptr<Dial> dial,
+                                                   multiformats::Multiaddr address, DialFailure* failure);
+  ConnectionPtr satisfying(const DialRequest& request) const;
+
+  ConnectionPtr best(const multiformats::PeerId& peer, bool direct_only) const;
+  void add(const ConnectionPtr& connection);
+  void remove(const ConnectionPtr& connection);
+  /// Our TCP listening port for this address family.
+  std::optional<std::uint16_t> listening_port(const io::IpAddress& remote) const;
+  void say(std::string_view what, const std::string& detail) const;
+
+  io::Network& network;
+  io::Scheduler& scheduler;
+  crypto::PrivateKey identity;
+  multiformats::PeerId id;
+  SwarmProfile profile;
+  io::Random random;
+  PeerStore peers;
+  OwnAddresses addresses;
+  SwarmCounters counters;
+
+  std::vector<std::shared_ptr<io::Listener>> listeners;
+  std::map<std::string, HandlerEntry, std::less<>> handlers;
+  std::vector<ConnectionPtr> connections;  // in the order of appearance
+  std::list<io::StreamPtr> pending;        // dials and upgrades under way
+  std::map<io::Endpoint, security::Role> punching;
+  CircuitDialler circuit_dialler;
+  std::vector<std::function<void(const ConnectionPtr&)>> when_connected;
+  std::vector<std::function<void(const ConnectionPtr&)>> when_disconnected;
+  Trace trace;
+  io::Signal changed;  // a connection came, or a dial ended
+  std::uint64_t next_connection = 1;
+  bool down = false;
+};
+
+/// Keeps a stream where `shut_down` finds it while it is not yet part of a connection.
+class PendingStream {
+ public:
+  PendingStream(std::list<io::StreamPtr>& all, io::StreamPtr stream)
+      : all_(all), place_(all.insert(all.end(), std::move(stream))) {}
+  ~PendingStream() { all_.erase(place_); }
+  PendingStream(const PendingStream&) = delete;
+  PendingStream& operator=(const PendingStream&) = delete;
+
+ private:
+  std::list<io::StreamPtr>& all_;
+  std::list<io::StreamPtr>::iterator place_;
+};
+
+}  // namespace flaresim::swarm

@@ -1,0 +1,225 @@
+#include "protocols/swarm/swarm.h"
+
+#include <algorithm>
+
+#include "protocols/swarm/state.h"
+
+namespace flaresim::swarm {
+
+using multiformats::Multiaddr;
+using multiformats::PeerId;
+using multiformats::Transport;
+
+Swarm::State::State(io::Network& on, crypto::PrivateKey key, SwarmProfile with)
+    : network(on),
+      scheduler(on.scheduler()),
+      identity(std::move(key)),
+      id(identity.public_key().peer_id()),
+      profile(with),
+      random(on.random("swarm")),
+      addresses(with.observed),
+      changed(on.scheduler()) {}
+
+void Swarm::State::say(std::string_view what, const std::string& detail) const {
+  if (trace) trace(what, detail);
+}
+
+ConnectionPtr Swarm::State::best(const PeerId& peer, bool direct_only) const {
+  ConnectionPtr found;
+  for (const auto& connection : connections) {
+    if (connection->remote() != peer || connection->closed()) continue;
+    if (!connection->relayed()) return connection;
+    if (!direct_only && (!found || (found->limited() && !connection->limited()))) found = connection;
+  }
+  return found;
+}
+
+std::optional<std::uint16_t> Swarm::State::listening_port(const io::IpAddress& remote) const {
+  for (const auto& listener : listeners) {
+    const auto local = listener->local();
+    // A loopback listener cannot reach the world, nor can any other reach it from its own address.
+    if (local.address.is_v4() == remote.is_v4() && local.address.is_loopback() == remote.is_loopback()) {
+      return local.port;
+    }
+  }
+  for (const auto& listener : listeners) {
+    const auto local = listener->local();
+    if (local.address.is_v4() == remote.is_v4() && local.address.is_unspecified()) return local.port;
+  }
+  return std::nullopt;
+}
+
+void Swarm::State::add(const ConnectionPtr& connection) {
+  connections.push_back(connection);
+  say(connection->relayed() ? "connected.relayed" : "connected",
+      connection->facts().remote_address.to_string());
+  io::spawn(scheduler.executor(), serve(connection));
+  for (const auto& callback : when_connected) callback(connection);
+  changed.notify_all();
+}
+
+void Swarm::State::remove(const ConnectionPtr& connection) {
+  std::erase(connections, connection);
+  addresses.forget(connection->facts().id);
+  say("disconnected", connection->facts().remote_address.to_string());
+  for (const auto& callback : when_disconnected) callback(connection);
+}
+
+io::Task<> Swarm::State::accept_connections(std::shared_ptr<io::Listener> listener) {
+  const auto self = shared_from_this();
+  for (;;) {
+    auto socket = co_await listener->accept();
+    if (!socket) co_return;
+    io::spawn(scheduler.executor(), accept_connection(std::move(*socket)));
+  }
+}
+
+io::Task<> Swarm::State::accept_connection(std::shared_ptr<io::StreamSocket> socket) {
+  const auto self = shared_from_this();
+  auto role = security::Role::server;
+  if (profile.accepted_socket_takes_punch_role) {
+    if (const auto punch = punching.find(socket->remote()); punch != punching.end()) role = punch->second;
+  }
+  say("accepted", io::to_string(socket->remote()));
+  Upgrade how{Direction::inbound,
+              role,
+              Multiaddr::from_endpoint(socket->local(), Transport::tcp),
+              Multiaddr::from_endpoint(socket->remote(), Transport::tcp),
+              std::nullopt,
+              false,
+              {}};
+  const auto connection = co_await upgrade(socket, std::move(how), profile.inbound_upgrade_limit);
+  if (!connection) say("accepted.failed", connection.error().message());
+}
+
+io::Task<> Swarm::State::serve(ConnectionPtr connection) {
+  const auto self = shared_from_this();
+  for (;;) {
+    auto stream = co_await connection->muxed_->accept_stream();
+    if (!stream) break;
+    io::spawn(scheduler.executor(), serve_stream(connection, std::move(*stream)));
+  }
+  remove(connection);
+}
+
+io::Task<> Swarm::State::serve_stream(ConnectionPtr connection, io::StreamPtr stream) {
+  const auto self = shared_from_this();
+  std::vector<std::string> offered;
+  for (const auto& [protocol, entry] : handlers) {
+    if (!connection->limited() || entry.over_limited == OverLimited::yes) offered.push_back(protocol);
+  }
+  io::Result<std::string> protocol = io::fail(Error::no_handler);
+  {
+    const io::Deadline limit(scheduler, stream, profile.stream_negotiation_limit);
+    protocol = co_await negotiation::respond(*stream, std::move(offered), profile.multistream);
+  }
+  const auto entry = protocol ? handlers.find(*protocol) : handlers.end();
+  if (entry == handlers.end()) {
+    stream->reset(protocol ? make_error_code(Error::no_handler) : protocol.error());
+    co_return;
+  }
+  const auto handler = entry->second.handler;  // the protocol may be taken off while it runs
+  co_await handler(IncomingStream{std::move(stream), std::move(connection), *protocol});
+}
+
+Swarm::Swarm(io::Network& network, crypto::PrivateKey identity, SwarmProfile profile)
+    : state_(std::make_shared<State>(network, std::move(identity), profile)) {}
+
+Swarm::~Swarm() { shut_down(); }
+
+const PeerId& Swarm::id() const { return state_->id; }
+const crypto::PrivateKey& Swarm::identity() const { return state_->identity; }
+io::Network& Swarm::network() { return state_->network; }
+io::Scheduler& Swarm::scheduler() { return state_->scheduler; }
+const SwarmProfile& Swarm::profile() const { return state_->profile; }
+PeerStore& Swarm::peers() { return state_->peers; }
+OwnAddresses& Swarm::addresses() { return state_->addresses; }
+const SwarmCounters& Swarm::counters() const { return state_->counters; }
+
+io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {
+  const auto endpoint = address.endpoint();
+  if (!endpoint || address.transport() != Transport::tcp) return io::fail(Error::no_transport);
+  auto listener = state_->network.listen(*endpoint);
+  if (!listener) return tl::unexpected(listener.error());
+  const auto bound = (*listener)->local();
+
+  auto listening = state_->addresses.listening();
+  if (bound.address.is_unspecified()) {
+    for (const auto& own : state_->network.addresses()) {
+      if (own.is_v4() == bound.address.is_v4()) {
+        listening.push_back(Multiaddr::from_endpoint({own, bound.port}, Transport::tcp));
+      }
+    }
+  } else {
+    listening.push_back(Multiaddr::from_endpoint(bound, Transport::tcp));
+  }
+  state_->addresses.set_listening(std::move(listening));
+  state_->listeners.push_back(std::move(*listener));
+  io::spawn(state_->scheduler.executor(), state_->accept_connections(state_->listeners.back()));
+  return Multiaddr::from_endpoint(bound, Transport::tcp);
+}
+
+void Swarm::handle(std::string protocol, StreamHandler handler, OverLimited over_limited) {
+  state_->handlers.insert_or_assign(std::move(protocol),
+                                    State::HandlerEntry{std::move(handler), over_limited});
+}
+
+void Swarm::unhandle(std::string_view protocol) {
+  if (const auto found = state_->handlers.find(protocol); found != state_->handlers.end()) {
+    state_->handlers.erase(found);
+  }
+}
+
+std::vector<std::string> Swarm::protocols() const {
+  std::vector<std::string> out;
+  for (const auto& [protocol, entry] : state_->handlers) out.push_back(protocol);
+  return out;
+}
+
+io::Task<DialReport> Swarm::dial(DialRequest request) { return state_->dial(std::move(request)); }
+
+io::Task<io::Result<Connection::NegotiatedStream>> Swarm::open_stream(PeerId peer,
+                                                                      std::vector<std::string> protocols,
+                                                                      OverLimited over_limited) {
+  const auto connection = connection_to(peer);
+  if (!connection) co_return io::fail(Error::not_connected);
+  if (connection->limited() && over_limited == OverLimited::no) co_return io::fail(Error::limited_connection);
+  co_return co_await connection->open_stream(std::move(protocols));
+}
+
+ConnectionPtr Swarm::connection_to(const PeerId& peer) const { return state_->best(peer, false); }
+ConnectionPtr Swarm::direct_connection_to(const PeerId& peer) const { return state_->best(peer, true); }
+std::vector<ConnectionPtr> Swarm::connections() const { return state_->connections; }
+
+void Swarm::set_circuit_dialler(CircuitDialler dialler) { state_->circuit_dialler = std::move(dialler); }
+
+io::Task<io::Result<ConnectionPtr>> Swarm::accept_circuit(Circuit circuit, Multiaddr remote_address) {
+  State::Upgrade how{Direction::inbound, security::Role::server, remote_address,
+                     remote_address,     std::nullopt,           true,
+                     circuit.limit};
+  return state_->upgrade(std::move(circuit.stream), std::move(how), state_->profile.inbound_upgrade_limit);
+}
+
+void Swarm::on_connected(std::function<void(const ConnectionPtr&)> callback) {
+  state_->when_connected.push_back(std::move(callback));
+}
+void Swarm::on_disconnected(std::function<void(const ConnectionPtr&)> callback) {
+  state_->when_disconnected.push_back(std::move(callback));
+}
+void Swarm::set_trace(Trace trace) { state_->trace = std::move(trace); }
+void Swarm::trace(std::string_view what, const std::string& detail) const { state_->say(what, detail); }
+
+void Swarm::shut_down() {
+  if (std::exchange(state_->down, true)) return;
+  for (const auto& listener : state_->listeners) listener->close();
+  for (const auto& stream : state_->pending) stream->reset(Error::shut_down);
+  // Closing may end a connection's service at once, which takes it off the list.
+  for (const auto connections = state_->connections; const auto& connection : connections) {
+    connection->close(Error::shut_down);
+  }
+  state_->changed.notify_all();
+}
+
+bool Swarm::shutting_down() const { return state_->down; }
+
+}  // namespace flaresim::swarm
