@@ -90,7 +90,8 @@ class Multiaddr {
   static io::Result<Multiaddr> from_bytes(io::BytesView bytes);
 
   /// `/ip4|ip6/…/tcp/…` or `/ip4|ip6/…/udp/…/quic-v1`. `transport` is one of these two, or
-  /// `std::invalid_argument` is thrown. A scope id becomes a leading `/ip6zone`.
+  /// `std::invalid_argument` is thrown. An IPv4-mapped address is written as IPv4; a scope id is left out,
+  /// for it means nothing to others.
   static Multiaddr from_endpoint(const io::Endpoint& endpoint, Transport transport);
   /// `/p2p/<peer>`
   static Multiaddr from_peer(const PeerId& peer);
