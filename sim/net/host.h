@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "protocols/io/network.h"
+#include "sim/engine/simulation.h"
+#include "sim/net/capture.h"
+#include "sim/net/packet.h"
+#include "sim/net/port.h"
+
+namespace flaresim::net {
+
+/// A TCP SYN (or SYN|ACK) that a host sent or received.
+struct SynEvent {
+  io::TimePoint at;
+  bool sent = false;
+  bool ack = false;
+  io::Endpoint local;
+  io::Endpoint remote;
+};
+
+/// A simulated computer: ns-3's IP, UDP and TCP under the sockets that protocols see.
+///
+/// 1. It has an IPv4 address, an IPv6 address or both, and no loopback: an address of its own is unreachable
+///    (`errc::network_unreachable`), as is a family that it does not have.
+/// 2. TCP behaves as Linux does where hole punching can tell: see tcp_socket.h.
+/// 3. Nothing is received and everything sent is lost until its port is plugged in.
+/// 4. Destroying it takes it off the network without another packet. Its sockets are destroyed before it.
+class Host final : public io::Network {
+ public:
+  /// At most one address a family. `random` is this host's own; its sequence numbers and ports derive from it.
+  Host(engine::Simulation& simulation, std::vector<io::IpAddress> addresses, io::Random random);
+  ~Host() override;
+
+  Port& port();
+
+  io::Scheduler& scheduler() override;
+  io::Random random(std::string_view purpose) override;
+  std::vector<io::IpAddress> addresses() const override;
+  io::Result<std::unique_ptr<io::Listener>> listen(const io::Endpoint& local) override;
+  io::Result<std::shared_ptr<io::StreamSocket>> dial(const io::Endpoint& remote,
+                                                     std::optional<std::uint16_t> local_port) override;
+  io::Result<std::unique_ptr<io::DatagramSocket>> bind(const io::Endpoint& local) override;
+
+  /// Records every packet this host sends or receives; null stops.
+  void capture(Capture* capture);
+  void on_syn(std::function<void(const SynEvent&)> observer);
+  /// TCP connections that have state here, TIME_WAIT included.
+  std::size_t tcp_connections() const;
+
+ private:
+  class Stack;
+  std::unique_ptr<Stack> stack_;
+};
+
+}  // namespace flaresim::net

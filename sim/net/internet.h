@@ -1,0 +1,101 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "protocols/io/network.h"
+#include "sim/engine/simulation.h"
+#include "sim/net/capture.h"
+#include "sim/net/link.h"
+#include "sim/net/packet.h"
+#include "sim/net/port.h"
+
+namespace flaresim::net {
+
+/// One-way delays between regions, `[from][to]`.
+using DelayMatrix = std::vector<std::vector<io::Duration>>;
+
+/// What the core itself does to packets, beside the delay between regions.
+struct CoreProfile {
+  io::Duration jitter{};  ///< added to a packet's delay, uniform in [0, jitter]
+  double loss = 0;        ///< probability, in [0, 1]
+};
+
+/// Where a port is plugged into the Internet, and how.
+struct Site {
+  std::string name;        ///< names its random streams; unique
+  std::size_t region = 0;  ///< row of the delay matrix
+  LinkProfile link;
+  /// What is routed here: IPv4 addresses as they are, IPv6 addresses with the whole /64 around them.
+  std::vector<io::IpAddress> addresses;
+};
+
+enum class CoreDrop { no_route, loss, queue_full };
+std::string_view to_string(CoreDrop reason);
+
+struct CoreCounters {
+  std::uint64_t forwarded = 0;
+  std::uint64_t no_route = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t queue_full = 0;
+};
+
+/// The Internet between access links: takes a packet to the port that holds its destination.
+///
+/// 1. The delay is access link up, region to region, extra delay of the ordered pair, access link down; all exact
+///    to the nanosecond.
+/// 2. Packets from one site to another never overtake each other, whatever the jitter: none is delivered earlier
+///    than the one sent before it.
+/// 3. A packet that nobody's address matches is dropped.
+/// 4. Random numbers come from streams named after the sites, so adding a site changes no other's packets.
+/// 5. It outlives the run: packets that are under way hold on to it.
+class Internet {
+ public:
+  using SiteId = std::size_t;
+
+  Internet(engine::Simulation& simulation, DelayMatrix one_way, io::Random random, CoreProfile profile = {});
+  ~Internet();
+
+  /// Fails with `errc::invalid_argument` for an unknown region, `errc::address_in_use` when an address or a /64 is
+  /// held by another site.
+  io::Result<SiteId> attach(Port& port, const Site& site);
+
+  /// A delay that only packets from one site to another have, on top of everything else; makes paths asymmetric.
+  void set_extra_delay(SiteId from, SiteId to, io::Duration one_way);
+
+  /// Records every packet that enters the core; null stops.
+  void capture(Capture* capture) { capture_ = capture; }
+  void on_drop(std::function<void(CoreDrop, const PacketSummary&)> observer) { on_drop_ = std::move(observer); }
+  const CoreCounters& counters() const { return counters_; }
+
+ private:
+  class Access;
+
+  Access* route(const ns3::Packet& packet) const;
+  void forward(Access& from, PacketPtr packet);
+  void enter_last_mile(Access& to, const PacketPtr& packet);
+  io::Duration region_delay(const Access& from, const Access& to) const;
+  io::TimePoint in_order(const Access& from, const Access& to, io::TimePoint at);
+  void drop(CoreDrop reason, const ns3::Packet& packet);
+
+  engine::Simulation& simulation_;
+  DelayMatrix one_way_;
+  io::Random random_;
+  io::Random core_noise_;
+  CoreProfile profile_;
+  std::vector<std::unique_ptr<Access>> sites_;
+  std::unordered_map<std::uint32_t, Access*> v4_;
+  std::unordered_map<std::uint64_t, Access*> v6_;  // by /64
+  std::map<std::pair<SiteId, SiteId>, io::Duration> extra_;
+  std::unordered_map<std::uint64_t, io::TimePoint> last_delivery_;  // by ordered pair of sites
+  std::size_t prune_at_ = 1024;
+  Capture* capture_ = nullptr;
+  std::function<void(CoreDrop, const PacketSummary&)> on_drop_;
+  CoreCounters counters_;
+};
+
+}  // namespace flaresim::net
