@@ -49,6 +49,16 @@ Task<Result<>> write_delimited(Stream& stream, BytesView message) {
   co_return co_await stream.write(framed);
 }
 
+Task<> end_gracefully(Scheduler& scheduler, std::shared_ptr<Stream> stream, Duration limit) {
+  const Deadline deadline(scheduler, stream, limit);
+  if (const auto closed = co_await stream->close_write(); !closed) co_return;
+  std::array<std::uint8_t, 512> unwanted;
+  for (;;) {
+    const auto got = co_await stream->read(unwanted);
+    if (!got || *got == 0) co_return;
+  }
+}
+
 Deadline::Deadline(Scheduler& scheduler, std::shared_ptr<Stream> stream, Duration limit) : timer_(scheduler) {
   timer_.arm_after(limit, [stream = std::move(stream)] { stream->reset(std::errc::timed_out); });
 }

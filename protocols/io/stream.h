@@ -48,6 +48,10 @@ Task<Result<Bytes>> read_delimited(Stream& stream, std::size_t max_bytes);
 /// Writes one message behind its unsigned varint length, in one write.
 Task<Result<>> write_delimited(Stream& stream, BytesView message);
 
+/// Ends our direction, then reads away what still comes until the remote has ended its own, so that what we
+/// wrote last is not overtaken by a reset. Resets the stream when that takes longer than `limit`.
+Task<> end_gracefully(Scheduler& scheduler, std::shared_ptr<Stream> stream, Duration limit);
+
 /// Gives an exchange on a stream a time limit: when it passes, the stream is reset with `errc::timed_out`,
 /// and so the operation that waits on it fails. Destroying it lifts the limit.
 class Deadline {

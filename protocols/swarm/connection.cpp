@@ -13,12 +13,12 @@ Connection::Connection(io::Scheduler& scheduler, Facts facts, muxer::MuxedConnec
       negotiation_limit_(negotiation_limit) {}
 
 io::Task<io::Result<Connection::NegotiatedStream>> Connection::open_stream(
-    std::vector<std::string> protocols) {
+    std::vector<std::string> protocols, std::optional<io::Duration> limit) {
   const auto self = shared_from_this();
   auto stream = co_await muxed_->open_stream();
   if (!stream) co_return tl::unexpected(stream.error());
 
-  const io::Deadline limit(scheduler_, *stream, negotiation_limit_);
+  const io::Deadline deadline(scheduler_, *stream, limit.value_or(negotiation_limit_));
   auto protocol = co_await negotiation::select(**stream, std::move(protocols), negotiation_);
   if (!protocol) {
     (*stream)->reset(protocol.error());

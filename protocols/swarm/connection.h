@@ -54,12 +54,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool relayed() const { return facts_.relayed; }
   bool limited() const { return facts_.limit.limits(); }
 
-  /// A stream on which the remote agreed to one of `protocols`. Does not look at limits: the swarm does.
+  /// A stream on which the remote agreed to one of `protocols`, within `limit` (none:
+  /// `stream_negotiation_limit`). Does not look at the limits of a circuit: the swarm does.
   struct NegotiatedStream {
     io::StreamPtr stream;
     std::string protocol;
   };
-  io::Task<io::Result<NegotiatedStream>> open_stream(std::vector<std::string> protocols);
+  io::Task<io::Result<NegotiatedStream>> open_stream(std::vector<std::string> protocols,
+                                                     std::optional<io::Duration> limit = std::nullopt);
 
   void close(std::error_code why);
   bool closed() const { return muxed_->closed(); }
