@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 
 #include "protocols/swarm/state.h"
 
@@ -19,7 +20,7 @@ struct Swarm::State::Dial {
   explicit Dial(DialRequest what) : request(std::move(what)) {}
 
   DialRequest request;
-  std::vector<DialFailure> failures;
+  std::deque<DialFailure> tries;     // one an address, in the order in which they began
   std::list<io::StreamPtr> sockets;  // to give up when another address was faster
   std::size_t running = 0;
   bool over = false;
@@ -62,8 +63,9 @@ io::Task<DialReport> Swarm::State::dial(DialRequest request) {
       const auto& address = targets[next++];
       const bool wait = address.is_circuit() && any_direct && !dial->request.punch_role;
       ++dial->running;
+      auto& outcome = dial->tries.emplace_back(DialFailure{address, {}, false});
       io::spawn(scheduler.executor(),
-                dial_one(dial, address, wait ? profile.relay_delay : io::Duration::zero()));
+                dial_one(dial, &outcome, wait ? profile.relay_delay : io::Duration::zero()));
     }
     connection = satisfying(dial->request);
     if (connection || dial->running == 0) break;
@@ -76,36 +78,37 @@ io::Task<DialReport> Swarm::State::dial(DialRequest request) {
 
   dial->over = true;
   for (const auto& socket : dial->sockets) socket->reset();
-  if (!connection) connection = satisfying(dial->request);
-  std::error_code error;
-  if (!connection)
-    error = down ? Error::shut_down : in_time ? Error::dial_failed : make_error_code(std::errc::timed_out);
-  co_return DialReport{std::move(connection), std::move(dial->failures), error};
+  DialReport report{std::move(connection), {}, {}};
+  if (report.connection) co_return report;
+
+  report.error = in_time ? make_error_code(Error::dial_failed) : make_error_code(std::errc::timed_out);
+  if (down) report.error = Error::shut_down;
+  for (auto tried : dial->tries) {
+    if (!tried.why) tried.why = report.error;  // still under way when the time was up
+    report.failures.push_back(std::move(tried));
+  }
+  co_return report;
 }
 
-io::Task<> Swarm::State::dial_one(std::shared_ptr<Dial> dial, Multiaddr address, io::Duration delay) {
+io::Task<> Swarm::State::dial_one(std::shared_ptr<Dial> dial, DialFailure* outcome, io::Duration delay) {
   const auto self = shared_from_this();
   if (delay > io::Duration::zero()) co_await scheduler.sleep_for(delay);
 
   if (!dial->over && !down) {
-    DialFailure failure{address, {}, false};
     io::Result<ConnectionPtr> connection = io::fail(Error::no_transport);
-    if (address.is_circuit()) {
-      connection = co_await dial_circuit(dial, address, &failure);
+    if (outcome->address.is_circuit()) {
+      connection = co_await dial_circuit(dial, outcome);
     } else {
-      connection = co_await dial_tcp(dial, address, &failure);
+      connection = co_await dial_tcp(dial, outcome);
     }
-    if (!connection) {
-      failure.why = connection.error();
-      dial->failures.push_back(std::move(failure));
-    }
+    if (!connection) outcome->why = connection.error();
   }
   --dial->running;
   changed.notify_all();
 }
 
-io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(std::shared_ptr<Dial> dial, Multiaddr address,
-                                                           DialFailure* failure) {
+io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(std::shared_ptr<Dial> dial, DialFailure* outcome) {
+  const auto& address = outcome->address;
   const auto endpoint = address.endpoint();
   if (!endpoint) co_return io::fail(Error::no_transport);
   const auto& role = dial->request.punch_role;
@@ -133,7 +136,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(std::shared_ptr<Dial>
   if (!established) co_return tl::unexpected(established.error());
   say("dial.connected", address.to_string());
 
-  failure->connected = true;
+  outcome->connected = true;
   Upgrade how{Direction::outbound,
               role.value_or(security::Role::client),
               Multiaddr::from_endpoint(socket->local(), Transport::tcp),
@@ -144,8 +147,9 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(std::shared_ptr<Dial>
   co_return co_await upgrade(socket, std::move(how), began + profile.dial_limit - scheduler.now());
 }
 
-io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(std::shared_ptr<Dial> dial, Multiaddr address,
-                                                               DialFailure* failure) {
+io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(std::shared_ptr<Dial> dial,
+                                                               DialFailure* outcome) {
+  const auto& address = outcome->address;
   const auto relay = address.relay();
   if (!relay || !circuit_dialler) co_return io::fail(Error::no_transport);
   auto circuit = co_await circuit_dialler(*relay, dial->request.peer);
@@ -156,7 +160,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(std::shared_ptr<D
     circuit->stream->reset();
     co_return io::fail(std::errc::operation_canceled);
   }
-  failure->connected = true;
+  outcome->connected = true;
   Upgrade how{Direction::outbound,
               security::Role::client,
               relay->encapsulate(Multiaddr::circuit()),

@@ -34,11 +34,9 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
 
   io::Task<DialReport> dial(DialRequest request);
   struct Dial;
-  io::Task<> dial_one(std::shared_ptr<Dial> dial, multiformats::Multiaddr address, io::Duration delay);
-  io::Task<io::Result<ConnectionPtr>> dial_tcp(std::shared_ptr<Dial> dial, multiformats::Multiaddr address,
-                                               DialFailure* failure);
-  io::Task<io::Result<ConnectionPtr>> dial_circuit(std::shared_ptr<Dial> dial,
-                                                   multiformats::Multiaddr address, DialFailure* failure);
+  io::Task<> dial_one(std::shared_ptr<Dial> dial, DialFailure* outcome, io::Duration delay);
+  io::Task<io::Result<ConnectionPtr>> dial_tcp(std::shared_ptr<Dial> dial, DialFailure* outcome);
+  io::Task<io::Result<ConnectionPtr>> dial_circuit(std::shared_ptr<Dial> dial, DialFailure* outcome);
   ConnectionPtr satisfying(const DialRequest& request) const;
 
   ConnectionPtr best(const multiformats::PeerId& peer, bool direct_only) const;
