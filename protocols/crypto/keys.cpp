@@ -39,7 +39,8 @@ template <class Message>
 io::Result<KeyFields> decode(io::BytesView bytes) {
   if (bytes.size() > max_message_bytes) return io::fail(KeyError::bad_length);
   Message message;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !message.has_type() ||
+      !message.has_data())
     return io::fail(KeyError::malformed);
   if (message.type() > static_cast<std::uint64_t>(KeyType::ecdsa)) return io::fail(KeyError::unknown_type);
   // A key has one encoding only, or one peer would have many names.
