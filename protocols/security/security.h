@@ -11,8 +11,8 @@
 
 namespace flaresim::security {
 
-/// Who speaks first in the handshake. On an ordinary connection the dialler is the client; on a punched one, where
-/// both sides dialled, DCUtR says who is.
+/// Who speaks first in the handshake. On an ordinary connection the dialler is the client; on a punched one,
+/// where both sides dialled, DCUtR says who is.
 enum class Role { client, server };
 
 /// What a handshake needs to know.

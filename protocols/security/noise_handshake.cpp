@@ -1,0 +1,220 @@
+#include "protocols/security/noise_handshake.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "protocols/security/noise.h"
+
+namespace flaresim::security {
+namespace {
+
+constexpr std::string_view protocol_name = "Noise_XX_25519_ChaChaPoly_SHA256";
+
+// Never used for a message; reserved for rekeying (§5.1).
+constexpr auto last_nonce = std::numeric_limits<std::uint64_t>::max();
+
+using NonceBytes = std::array<std::uint8_t, crypto_aead_chacha20poly1305_ietf_NPUBBYTES>;
+
+/// 32 zero bits, then the counter little-endian (§12.3).
+NonceBytes nonce_bytes(std::uint64_t counter) {
+  NonceBytes bytes{};
+  for (std::size_t i = 0; i < 8; ++i) bytes[4 + i] = static_cast<std::uint8_t>(counter >> (8 * i));
+  return bytes;
+}
+
+Block hmac(const Block& key, io::BytesView data, std::uint8_t suffix = 0) {
+  crypto_auth_hmacsha256_state state;
+  crypto_auth_hmacsha256_init(&state, key.data(), key.size());
+  crypto_auth_hmacsha256_update(&state, data.data(), data.size());
+  if (suffix != 0) crypto_auth_hmacsha256_update(&state, &suffix, 1);
+  Block out;
+  crypto_auth_hmacsha256_final(&state, out.data());
+  return out;
+}
+
+/// HKDF with two outputs (§4.3).
+std::pair<Block, Block> derive_two(const Block& chaining_key, io::BytesView secret) {
+  const auto temporary = hmac(chaining_key, secret);
+  const auto first = hmac(temporary, {}, 1);
+  return {first, hmac(temporary, first, 2)};
+}
+
+}  // namespace
+
+KeyPair KeyPair::from_secret(const Block& secret) {
+  KeyPair pair{secret, {}};
+  crypto_scalarmult_base(pair.shared.data(), pair.secret.data());
+  return pair;
+}
+
+KeyPair KeyPair::generate(io::Random& random) {
+  Block secret;
+  random.fill(secret);
+  return from_secret(secret);
+}
+
+io::Result<> CipherState::encrypt(io::BytesView associated, io::BytesView plain,
+                                  std::span<std::uint8_t> into) {
+  assert(into.size() == plain.size() + tag_bytes);
+  if (nonce_ == last_nonce) return io::fail(NoiseError::nonce_exhausted);
+  crypto_aead_chacha20poly1305_ietf_encrypt(into.data(), nullptr, plain.data(), plain.size(),
+                                            associated.data(), associated.size(), nullptr,
+                                            nonce_bytes(nonce_++).data(), key_.data());
+  return {};
+}
+
+io::Result<> CipherState::decrypt(io::BytesView associated, io::BytesView cipher,
+                                  std::span<std::uint8_t> into) {
+  assert(cipher.size() < tag_bytes || into.size() == cipher.size() - tag_bytes);
+  if (nonce_ == last_nonce) return io::fail(NoiseError::nonce_exhausted);
+  if (crypto_aead_chacha20poly1305_ietf_decrypt(into.data(), nullptr, nullptr, cipher.data(), cipher.size(),
+                                                associated.data(), associated.size(),
+                                                nonce_bytes(nonce_++).data(), key_.data()) != 0) {
+    return io::fail(NoiseError::decryption_failed);
+  }
+  return {};
+}
+
+SymmetricState::SymmetricState(std::string_view name) {
+  // A name that fits is padded; only longer ones are hashed (§5.2 InitializeSymmetric).
+  static_assert(protocol_name.size() == std::tuple_size_v<Block>);
+  assert(name.size() == hash_.size());
+  std::copy(name.begin(), name.end(), hash_.begin());
+  chaining_key_ = hash_;
+}
+
+void SymmetricState::mix_key(const Block& secret) {
+  const auto [chaining_key, key] = derive_two(chaining_key_, secret);
+  chaining_key_ = chaining_key;
+  cipher_.emplace(key);
+}
+
+void SymmetricState::mix_hash(io::BytesView data) {
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  crypto_hash_sha256_update(&state, hash_.data(), hash_.size());
+  crypto_hash_sha256_update(&state, data.data(), data.size());
+  crypto_hash_sha256_final(&state, hash_.data());
+}
+
+io::Result<> SymmetricState::encrypt_and_hash(io::BytesView plain, io::Bytes& message) {
+  const auto start = message.size();
+  message.resize(start + sealed_bytes(plain.size()));
+  const auto sealed = std::span(message).subspan(start);
+  if (!cipher_) {
+    std::copy(plain.begin(), plain.end(), sealed.begin());
+  } else if (auto done = cipher_->encrypt(hash_, plain, sealed); !done) {
+    return done;
+  }
+  mix_hash(sealed);
+  return {};
+}
+
+io::Result<io::Bytes> SymmetricState::decrypt_and_hash(io::BytesView cipher) {
+  if (cipher.size() < sealed_bytes(0)) return io::fail(NoiseError::handshake_truncated);
+  io::Bytes plain(cipher.size() - sealed_bytes(0));
+  if (!cipher_) {
+    std::copy(cipher.begin(), cipher.end(), plain.begin());
+  } else if (auto done = cipher_->decrypt(hash_, cipher, plain); !done) {
+    return tl::unexpected(done.error());
+  }
+  mix_hash(cipher);
+  return plain;
+}
+
+SymmetricState::Pair SymmetricState::split() const {
+  const auto [from_initiator, from_responder] = derive_two(chaining_key_, {});
+  return {CipherState(from_initiator), CipherState(from_responder)};
+}
+
+enum class XxHandshake::Token { e, s, ee, es, se };
+
+std::span<const XxHandshake::Token> XxHandshake::tokens(int message) {
+  using enum Token;
+  static constexpr std::array first{e};
+  static constexpr std::array second{e, ee, s, es};
+  static constexpr std::array third{s, se};
+  assert(message >= 0 && message < 3);
+  if (message == 0) return first;
+  if (message == 1) return second;
+  return third;
+}
+
+XxHandshake::XxHandshake(Role role, io::BytesView prologue, const KeyPair& fixed, const KeyPair& ephemeral)
+    : role_(role), symmetric_(protocol_name), static_(fixed), ephemeral_(ephemeral) {
+  symmetric_.mix_hash(prologue);
+}
+
+io::Result<io::Bytes> XxHandshake::write_message(io::BytesView payload) {
+  assert((next_message_ % 2 == 0) == (role_ == Role::client));
+  io::Bytes message;
+  for (const auto token : tokens(next_message_++)) {
+    if (auto written = write_token(token, message); !written) return tl::unexpected(written.error());
+  }
+  if (auto sealed = symmetric_.encrypt_and_hash(payload, message); !sealed)
+    return tl::unexpected(sealed.error());
+  return message;
+}
+
+io::Result<io::Bytes> XxHandshake::read_message(io::BytesView message) {
+  assert((next_message_ % 2 == 0) == (role_ == Role::server));
+  for (const auto token : tokens(next_message_++)) {
+    if (auto read = read_token(token, message); !read) return tl::unexpected(read.error());
+  }
+  return symmetric_.decrypt_and_hash(message);
+}
+
+io::Result<> XxHandshake::write_token(Token token, io::Bytes& message) {
+  if (token == Token::e) {
+    io::append(message, ephemeral_.shared);
+    symmetric_.mix_hash(ephemeral_.shared);
+    return {};
+  }
+  if (token == Token::s) return symmetric_.encrypt_and_hash(static_.shared, message);
+  return mix_agreed(token);
+}
+
+io::Result<> XxHandshake::read_token(Token token, io::BytesView& message) {
+  if (token != Token::e && token != Token::s) return mix_agreed(token);
+  const auto length =
+      token == Token::e ? remote_ephemeral_.size() : symmetric_.sealed_bytes(remote_static_.size());
+  if (message.size() < length) return io::fail(NoiseError::handshake_truncated);
+  const auto field = message.first(length);
+  message = message.subspan(length);
+
+  if (token == Token::e) {
+    std::copy(field.begin(), field.end(), remote_ephemeral_.begin());
+    symmetric_.mix_hash(field);
+    return {};
+  }
+  const auto key = symmetric_.decrypt_and_hash(field);
+  if (!key) return tl::unexpected(key.error());
+  std::copy(key->begin(), key->end(), remote_static_.begin());
+  return {};
+}
+
+io::Result<> XxHandshake::mix_agreed(Token token) {
+  // In `es` and `se` the first letter is the initiator's key.
+  const bool ours_is_static = token != Token::ee && (token == Token::se) == (role_ == Role::client);
+  const bool theirs_is_static = token != Token::ee && !ours_is_static;
+  const auto& ours = ours_is_static ? static_ : ephemeral_;
+  const auto& theirs = theirs_is_static ? remote_static_ : remote_ephemeral_;
+  Block secret;
+  // Refuses the all-zero secret that a point of small order gives (RFC 7748 §6.1).
+  if (crypto_scalarmult(secret.data(), ours.secret.data(), theirs.data()) != 0)
+    return io::fail(NoiseError::weak_key);
+  symmetric_.mix_key(secret);
+  return {};
+}
+
+XxHandshake::Ciphers XxHandshake::split() const {
+  assert(finished());
+  const auto pair = symmetric_.split();
+  if (role_ == Role::client) return {pair.from_initiator, pair.from_responder};
+  return {pair.from_responder, pair.from_initiator};
+}
+
+}  // namespace flaresim::security
