@@ -1,16 +1,26 @@
 #include "protocols/io/scheduler.h"
 
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
-
-#include "protocols/io/signal.h"
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <utility>
 
 namespace flaresim::io {
+namespace asio = boost::asio;
 
-void Scheduler::post(std::function<void()> work) { boost::asio::post(executor(), std::move(work)); }
+void Scheduler::post(std::function<void()> work) { asio::post(executor(), std::move(work)); }
 
 Task<> Scheduler::sleep_until(TimePoint at) {
-  Signal never(*this);
-  co_await never.wait_until(at);
+  // The timer owns the sleeper, so that whoever drops the timer unwinds it.
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+      [this, at](auto handler) {
+        auto sleeper = std::make_shared<decltype(handler)>(std::move(handler));
+        start_timer(at, [this, sleeper = std::move(sleeper)] {
+          asio::post(executor(), [woken = std::move(*sleeper)]() mutable { std::move(woken)(); });
+        });
+      },
+      asio::use_awaitable);
 }
 
 void Timer::arm_at(TimePoint at, std::function<void()> on_expiry) {

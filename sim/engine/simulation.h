@@ -8,8 +8,9 @@
 namespace flaresim::engine {
 
 struct SimulationOptions {
-  /// Packets carry valid IP, UDP, TCP and ICMP checksums. Needed where packets are captured, and off otherwise
-  /// because they cost about a sixth of the packet rate. No outcome depends on it: simulated links do not corrupt.
+  /// Packets carry valid IP, UDP, TCP and ICMP checksums. Needed where packets are captured, and off
+  /// otherwise because they cost about a sixth of the packet rate. No outcome depends on it: simulated links
+  /// do not corrupt.
   bool checksums = false;
 };
 
@@ -18,7 +19,8 @@ struct SimulationOptions {
 /// 1. Time begins at `io::TimePoint{}` (zero) and only `run_*` moves it. The calendar begins at
 ///    2026-01-01T00:00:00Z, whatever the machine's clock says.
 /// 2. Same construction, same calls: same events in the same order, in this process and in any other.
-/// 3. At most one Simulation is alive in a process; a second one is a broken invariant (std::logic_error). Once it
+/// 3. At most one Simulation is alive in a process; a second one is a broken invariant (std::logic_error).
+/// Once it
 ///    is destroyed the next one starts from nothing.
 /// 4. What runs in it (hosts, routers, sockets) is destroyed before it, and nothing runs after that.
 class Simulation final : public io::Scheduler {
@@ -39,11 +41,12 @@ class Simulation final : public io::Scheduler {
   void run_until(io::TimePoint at);
   void run_for(io::Duration duration) { run_until(now() + duration); }
   /// Runs until `done()` holds, and says whether it does; gives up at `deadline`. The condition is looked at
-  /// before the start and after each batch of posted work and each timer, which is where protocols change state.
+  /// before the start and after each batch of posted work and each timer, which is where protocols change
+  /// state.
   bool run_until(const std::function<bool()>& done, io::TimePoint deadline);
 
-  /// Runs posted work until none is left, without moving the clock: the coroutines of everything that has been
-  /// reset unwind. Called before the world is taken apart.
+  /// Runs posted work until none is left, without moving the clock: the coroutines of everything that has
+  /// been reset unwind. Called before the world is taken apart.
   void drain();
 
   bool checksums() const;
