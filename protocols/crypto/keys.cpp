@@ -3,7 +3,6 @@
 #include <sodium.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "protocols/crypto/keys.pb.h"
 #include "protocols/multiformats/error_table.h"
@@ -15,39 +14,27 @@ constexpr std::size_t ed25519_bytes = crypto_sign_PUBLICKEYBYTES;
 constexpr std::size_t secp256k1_bytes = 33;  // compressed point, SEC 1 §2.3.3
 constexpr std::size_t max_message_bytes = PublicKey::max_data_bytes + 8;
 
-struct KeyFields {
-  KeyType type;
-  io::Bytes data;
-};
-
-template <class Message>
-io::Bytes serialize(const Message& message) {
-  io::Bytes bytes(message.ByteSizeLong());
-  message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
-  return bytes;
-}
-
 template <class Message>
 io::Bytes encode(KeyType type, io::BytesView data) {
   Message message;
   message.set_type(static_cast<std::uint64_t>(type));
   message.set_data(data.data(), data.size());
-  return serialize(message);
+  io::Bytes bytes(message.ByteSizeLong());
+  message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
+  return bytes;
 }
 
+/// Takes any encoding of the fields. A key has one encoding only, or one peer would have many names: the
+/// caller compares with its own.
 template <class Message>
-io::Result<KeyFields> decode(io::BytesView bytes) {
+io::Result<Message> decode(io::BytesView bytes) {
   if (bytes.size() > max_message_bytes) return io::fail(KeyError::bad_length);
   Message message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !message.has_type() ||
       !message.has_data())
     return io::fail(KeyError::malformed);
   if (message.type() > static_cast<std::uint64_t>(KeyType::ecdsa)) return io::fail(KeyError::unknown_type);
-  // A key has one encoding only, or one peer would have many names.
-  const auto again = serialize(message);
-  if (!message.unknown_fields().empty() || !std::ranges::equal(again, bytes))
-    return io::fail(KeyError::malformed);
-  return KeyFields{static_cast<KeyType>(message.type()), io::to_bytes(std::string_view(message.data()))};
+  return message;
 }
 
 }  // namespace
@@ -76,7 +63,9 @@ io::Result<PublicKey> PublicKey::from_data(KeyType type, io::BytesView data) {
 io::Result<PublicKey> PublicKey::from_message(io::BytesView message) {
   const auto fields = decode<pb::PublicKey>(message);
   if (!fields) return tl::unexpected(fields.error());
-  return from_data(fields->type, fields->data);
+  auto key = from_data(static_cast<KeyType>(fields->type()), io::as_bytes(fields->data()));
+  if (key && !std::ranges::equal(key->message_, message)) return io::fail(KeyError::malformed);
+  return key;
 }
 
 io::Result<> PublicKey::verify(io::BytesView message, io::BytesView signature) const {
@@ -104,8 +93,10 @@ PrivateKey PrivateKey::generate(io::Random& random) { return from_seed(random.se
 io::Result<PrivateKey> PrivateKey::from_message(io::BytesView message) {
   const auto fields = decode<pb::PrivateKey>(message);
   if (!fields) return tl::unexpected(fields.error());
-  if (fields->type != KeyType::ed25519) return io::fail(KeyError::unsupported_key_type);
-  const io::BytesView data = fields->data;
+  const auto type = static_cast<KeyType>(fields->type());
+  const auto data = io::as_bytes(fields->data());
+  if (!std::ranges::equal(encode<pb::PrivateKey>(type, data), message)) return io::fail(KeyError::malformed);
+  if (type != KeyType::ed25519) return io::fail(KeyError::unsupported_key_type);
   constexpr auto short_form = seed_bytes + ed25519_bytes;
   constexpr auto long_form = short_form + ed25519_bytes;
   if (data.size() != short_form && data.size() != long_form) return io::fail(KeyError::bad_length);
