@@ -12,34 +12,52 @@ namespace flaresim::muxer {
 
 inline constexpr std::string_view yamux_protocol = "/yamux/1.0.0";
 
+/// Why a session ended. The remote is told of its protocol errors with a go-away of code 1.
 enum class YamuxError {
   unknown_version = 1,
   unknown_type,
-  bad_stream_id,         ///< a SYN with the remote's parity wrong, reused, or zero
-  window_exceeded,       ///< more data than the window allowed
-  window_overflow,       ///< updates add up to more than 2^32 - 1
-  frame_too_long,
-  too_many_streams,      ///< more unaccepted inbound streams than the backlog (the stream is refused, not fatal)
-  bad_flags,
-  go_away,               ///< the remote ended the session normally
-  go_away_protocol,      ///< ... because of our protocol error
-  go_away_internal,      ///< ... because of its own error
-  keep_alive_timeout,
+  bad_stream_id,    ///< a SYN of our parity, of id 0, or of a used id; a frame for a stream never opened
+  window_exceeded,  ///< more data than the window allowed
+  window_overflow,  ///< updates add up to more than 2^32 - 1
+  frame_too_long,   ///< data longer than any window we grant
+  bad_flags,        ///< unknown ones, or a ping that is neither request nor answer
+  data_after_fin,
+  go_away,             ///< the remote ended the session normally
+  go_away_protocol,    ///< ... because of our protocol error
+  go_away_internal,    ///< ... because of its own error, or for a reason we do not know
+  keep_alive_timeout,  ///< nothing was received for a while, not even the answer to a ping
 };
+const std::error_category& yamux_category();
 std::error_code make_error_code(YamuxError error);
 
 /// Limits and timers of one yamux session; the defaults' sources stand beside them.
 struct YamuxProfile {
-  std::uint32_t initial_window_bytes = 256 * 1024;      // yamux specification: initial window
-  std::uint32_t max_window_bytes = 16 * 1024 * 1024;    // go-libp2p p2p/muxer/yamux/transport.go MaxStreamWindowSize
-  std::uint32_t max_message_bytes = 64 * 1024;          // go-yamux mux.go MaxMessageSize
-  std::uint32_t accept_backlog = 256;                   // go-yamux mux.go AcceptBacklog; specification: SHOULD
+  /// What we let the remote send ahead on a stream; at least the specification's 256 KiB.
+  std::uint32_t initial_window_bytes = 256 * 1024;  // yamux specification: initial window
+  std::uint32_t max_message_bytes = 64 * 1024;      // go-yamux mux.go MaxMessageSize
+  /// Streams the remote opened and nobody has accepted, and our own that the remote has not acknowledged.
+  std::uint32_t accept_backlog = 256;  // go-yamux mux.go AcceptBacklog; specification: SHOULD
+  /// Silence after which we ping; zero: never.
   io::Duration keep_alive_interval = std::chrono::seconds(30);  // go-yamux mux.go KeepAliveInterval
-  io::Duration write_timeout = std::chrono::seconds(10);        // go-yamux mux.go ConnectionWriteTimeout
-  std::uint32_t max_streams = 1024;                     // bound of our own; go leaves it to the resource manager
+  /// For one write to the stream below, and for the answer to a ping.
+  io::Duration write_timeout = std::chrono::seconds(10);  // go-yamux mux.go ConnectionWriteTimeout
+  std::uint32_t max_streams = 1024;  // bound of our own; go leaves it to the resource manager
 };
 
-/// Runs a yamux session over a secured stream, which it owns. The client's streams are odd, the server's even.
+/// Runs a yamux session over a secured stream, which it owns. The client's streams are odd, the server's
+/// even.
+///
+/// 1. A stream that the remote opens beyond `accept_backlog` or `max_streams` is refused with RST; the
+/// session goes on.
+/// 2. Frames that become due together leave in one write, data of several streams in turn, at most one frame
+/// each.
+/// 3. A write completes once its bytes are in the next write below; it waits for the stream's window and for
+/// its turn.
+/// 4. What a stream has received is still readable when the remote ends the session; nothing is after
+/// `close`.
+/// 5. When it ends, it says go-away as far as that takes no waiting, and resets the stream below. One timer
+/// is armed
+///    while it lives, none afterwards. Dropping the session closes it.
 /// Source: hashicorp/yamux spec.md; libp2p/specs yamux/README.md.
 MuxedConnectionPtr yamux(io::Scheduler& scheduler, io::StreamPtr secured, security::Role role,
                          const YamuxProfile& profile = {});
