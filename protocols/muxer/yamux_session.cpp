@@ -23,7 +23,7 @@ constexpr std::size_t max_skipped_ids = 256;
 constexpr std::uint16_t known_flags = flag_syn | flag_ack | flag_fin | flag_rst;
 
 YamuxProfile valid(YamuxProfile profile) {
-  profile.window_bytes = std::max(profile.window_bytes, YamuxStream::initial_window_bytes);
+  profile.initial_window_bytes = std::max(profile.initial_window_bytes, YamuxStream::initial_window_bytes);
   return profile;
 }
 
@@ -87,13 +87,13 @@ bool YamuxSession::was_opened(std::uint32_t id) const {
 }
 
 bool YamuxSession::take_remote_id(std::uint32_t id) {
-  if (id == 0 || is_ours(id)) return false;
+  if (is_ours(id)) return false;
   if (id < next_remote_id_) return skipped_remote_ids_.erase(id) > 0;
   for (auto skipped = next_remote_id_; skipped < id && skipped_remote_ids_.size() < max_skipped_ids;
        skipped += 2) {
-    skipped_remote_ids_.insert(skipped);
+    skipped_remote_ids_.insert(static_cast<std::uint32_t>(skipped));
   }
-  next_remote_id_ = id + 2;
+  next_remote_id_ = std::uint64_t{id} + 2;
   return true;
 }
 
@@ -156,11 +156,7 @@ io::Task<> YamuxSession::read_frames(std::shared_ptr<YamuxSession> self) {
     }
     const auto received = co_await self->receive_frame();
     if (!received) {
-      const auto& category = make_error_code(YamuxError::bad_flags).category();
-      const bool gone = received.error() == YamuxError::go_away ||
-                        received.error() == YamuxError::go_away_protocol ||
-                        received.error() == YamuxError::go_away_internal;
-      const bool their_error = received.error().category() == category && !gone;
+      const bool their_error = received.error().category() == yamux_category();
       self->end(received.error(), their_error ? std::optional(GoAway::protocol_error) : std::nullopt, false);
     }
   }
@@ -188,7 +184,7 @@ io::Task<io::Result<>> YamuxSession::receive_frame() {
 }
 
 io::Task<io::Result<>> YamuxSession::receive_data(FrameHeader header) {
-  if (header.length > profile_.window_bytes) co_return io::fail(YamuxError::frame_too_long);
+  if (header.length > profile_.initial_window_bytes) co_return io::fail(YamuxError::frame_too_long);
   if (auto accepted = on_stream_frame(header); !accepted) co_return accepted;
 
   io::Bytes piece(std::min<std::size_t>(header.length, max_piece_bytes));
@@ -206,6 +202,7 @@ io::Task<io::Result<>> YamuxSession::receive_data(FrameHeader header) {
 }
 
 io::Result<> YamuxSession::on_stream_frame(const FrameHeader& header) {
+  if (header.stream == 0) return io::fail(YamuxError::bad_stream_id);
   if (header.has(flag_syn)) {
     if (auto opened = on_syn(header); !opened) return opened;
   }
@@ -213,10 +210,9 @@ io::Result<> YamuxSession::on_stream_frame(const FrameHeader& header) {
   if (stream == nullptr) return on_unknown_stream(header);
   if (header.has(flag_ack)) stream->on_acknowledged();
   if (header.has(flag_rst)) {
-    std::erase_if(unaccepted_, [&](const auto& waiting) { return waiting.get() == stream; });
-    if (stream = find(header.stream); stream == nullptr) return {};
     forget(*stream);
     stream->fail(std::make_error_code(std::errc::connection_reset), true);
+    std::erase_if(unaccepted_, [&](const auto& waiting) { return waiting.get() == stream; });
     return {};
   }
   if (header.type == FrameType::data) return stream->on_data_announced(header.length);
@@ -239,6 +235,7 @@ io::Result<> YamuxSession::on_syn(const FrameHeader& header) {
   }
   auto stream = std::make_shared<YamuxStream>(shared_from_this(), header.stream, YamuxStream::Origin::remote);
   streams_.emplace(header.stream, stream.get());
+  if (profile_.initial_window_bytes > YamuxStream::initial_window_bytes) stream->announce();
   unaccepted_.push_back(std::move(stream));
   accepting_.notify_all();
   return {};
@@ -252,17 +249,14 @@ io::Result<> YamuxSession::on_ping(const FrameHeader& header) {
   return {};
 }
 
-io::Result<> YamuxSession::on_go_away(const FrameHeader& header) const {
+io::Result<> YamuxSession::on_go_away(const FrameHeader& header) {
   if (header.stream != 0) return io::fail(YamuxError::bad_stream_id);
-  switch (static_cast<GoAway>(header.length)) {
-    case GoAway::normal:
-      return io::fail(YamuxError::go_away);
-    case GoAway::protocol_error:
-      return io::fail(YamuxError::go_away_protocol);
-    case GoAway::internal_error:
-      break;
-  }
-  return io::fail(YamuxError::go_away_internal);
+  const auto code = static_cast<GoAway>(header.length);
+  const auto why = code == GoAway::normal           ? YamuxError::go_away
+                   : code == GoAway::protocol_error ? YamuxError::go_away_protocol
+                                                    : YamuxError::go_away_internal;
+  end(why, std::nullopt, false);
+  return {};
 }
 
 // --- time ---
