@@ -185,6 +185,7 @@ void Identify::State::learn(const swarm::Connection& connection, const Message& 
   learn_addresses(connection, message);
   if (!message.protocols.empty()) peers.set_protocols(peer, message.protocols);
   if (!message.agent.empty()) peers.set_agent(peer, message.agent);
+  if (message.observed) peers.set_observed(peer, *message.observed);
   if (message.public_key && *message.public_key != connection.facts().remote_key.to_message()) {
     swarm->trace("identify.key_ignored", peer.short_string());
   }

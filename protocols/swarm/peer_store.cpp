@@ -31,6 +31,10 @@ void PeerStore::set_agent(const multiformats::PeerId& peer, std::string agent) {
   peers_[peer].agent = std::move(agent);
 }
 
+void PeerStore::set_observed(const multiformats::PeerId& peer, multiformats::Multiaddr observed) {
+  peers_[peer].observed = std::move(observed);
+}
+
 const PeerInfo& PeerStore::find(const multiformats::PeerId& peer) const {
   static const PeerInfo nothing;
   const auto found = peers_.find(peer);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct PeerInfo {
   std::vector<multiformats::Multiaddr> addresses;
   std::vector<std::string> protocols;
   std::string agent;
+  /// Our own address, as this peer sees it.
+  std::optional<multiformats::Multiaddr> observed;
 
   bool supports(std::string_view protocol) const;
 };
@@ -29,6 +32,7 @@ class PeerStore {
   void set_addresses(const multiformats::PeerId& peer, std::vector<multiformats::Multiaddr> addresses);
   void set_protocols(const multiformats::PeerId& peer, std::vector<std::string> protocols);
   void set_agent(const multiformats::PeerId& peer, std::string agent);
+  void set_observed(const multiformats::PeerId& peer, multiformats::Multiaddr observed);
   /// Empty when nothing is known.
   const PeerInfo& find(const multiformats::PeerId& peer) const;
 
