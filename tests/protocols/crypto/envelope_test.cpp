@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "protocols/io/random.h"
+#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
 
 namespace flaresim::crypto {
@@ -84,7 +85,7 @@ TEST(Envelope, PayloadMayBeEmpty) {
 
 TEST(Envelope, SignatureForOneDomainIsWorthNothingInAnother) {
   const EnvelopePurpose other{"another-domain", type};
-  EXPECT_EQ(open_envelope(envelope_by_hand(), std::array{other}).error(), EnvelopeError::bad_signature);
+  EXPECT_EQ(error_of(open_envelope(envelope_by_hand(), std::array{other})), EnvelopeError::bad_signature);
 }
 
 TEST(Envelope, RefusesMalformedInputWithItsCause) {

@@ -8,6 +8,7 @@
 
 #include "protocols/crypto/envelope.h"
 #include "protocols/io/random.h"
+#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
 
 namespace flaresim::crypto {
@@ -69,7 +70,7 @@ TEST(PeerRecord, DomainAndTypeBelongTogether) {
   const EnvelopePurpose mixed{wire.domain, rfc.payload_type};
   const EnvelopePurpose mixed_too{rfc.domain, wire.payload_type};
   for (const auto& purpose : {mixed, mixed_too})
-    EXPECT_EQ(open_peer_record(seal_envelope(key(), purpose, hex(peer_field))).error(),
+    EXPECT_EQ(error_of(open_peer_record(seal_envelope(key(), purpose, hex(peer_field)))),
               EnvelopeError::bad_signature);
 }
 
@@ -89,7 +90,7 @@ TEST(PeerRecord, AddressesThatDoNotParseAreLeftOut) {
 TEST(PeerRecord, RecordSpeaksOfItsSignerOnly) {
   const auto stranger = PrivateKey::from_seed(std::array<std::uint8_t, 32>{1});
   const auto record = seal_envelope(stranger, wire, hex(peer_field + seq_field));
-  EXPECT_EQ(open_peer_record(record).error(), PeerRecordError::wrong_signer);
+  EXPECT_EQ(error_of(open_peer_record(record)), PeerRecordError::wrong_signer);
 }
 
 TEST(PeerRecord, RefusesMalformedInputWithItsCause) {

@@ -49,8 +49,8 @@ TEST(Base32, AgreesWithTheRfcsVectors) {
 }
 
 TEST(Base32, RefusesWhatItNeverWrites) {
-  // Upper case, padding, foreign digits; lengths of 1, 3 and 6 beyond a multiple of 8; bits left over.
-  for (const char* text : {"MY", "my======", "m1", "m", "mzx", "mzxw6y", "mz", "mzxr"})
+  // Upper case, padding, foreign digits; impossible lengths with and without bits in them; bits left over.
+  for (const char* text : {"MY", "my======", "m1", "m", "mzx", "mzxw6y", "a", "aaa", "aaaaaa", "mz", "mzxr"})
     EXPECT_FALSE(decode_base32(text)) << text;
 }
 
@@ -70,7 +70,7 @@ TEST(Base64Url, AgreesWithTheRfcsVectors) {
     EXPECT_EQ(encode_base64url(bytes), text);
     EXPECT_EQ(decode_base64url(text), bytes);
   }
-  for (const char* text : {"Zg==", "Z", "Zh", "+/8"}) EXPECT_FALSE(decode_base64url(text)) << text;
+  for (const char* text : {"Zg==", "Z", "A", "Zh", "+/8"}) EXPECT_FALSE(decode_base64url(text)) << text;
 }
 
 // multiformats/multibase tests/basic.csv: "yes mani !".

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
 
 namespace flaresim::multiformats {
@@ -47,7 +48,7 @@ TEST(Multihash, RefusesMalformedInputWithItsCause) {
       {"1220" + digest + "00", MultihashError::trailing_bytes},
       {"000000", MultihashError::trailing_bytes},
   };
-  for (const auto& [bytes, error] : cases) EXPECT_EQ(decode_multihash(hex(bytes)).error(), error) << bytes;
+  for (const auto& [bytes, error] : cases) EXPECT_EQ(error_of(decode_multihash(hex(bytes))), error) << bytes;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "protocols/io/random.h"
+#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
 
 namespace flaresim::multiformats {
@@ -102,7 +103,8 @@ TEST(PeerId, RefusesMalformedBytesWithTheirCause) {
       {"002b" + std::string(86, '5'), PeerIdError::too_long},
       {std::string(2000, '5'), PeerIdError::too_long},
   };
-  for (const auto& [bytes, error] : cases) EXPECT_EQ(PeerId::from_bytes(hex(bytes)).error(), error) << bytes;
+  for (const auto& [bytes, error] : cases)
+    EXPECT_EQ(error_of(PeerId::from_bytes(hex(bytes))), error) << bytes;
 }
 
 TEST(PeerId, RefusesMalformedTextWithItsCause) {
@@ -123,7 +125,7 @@ TEST(PeerId, RefusesMalformedTextWithItsCause) {
       // A digest longer than its function makes (go-multiaddr multiaddr_test.go).
       {"QmxoHT6iViN5xAjoz1VZ553cL31U9F94ht3QvWR1FrEbZY", PeerIdError::bad_multihash},
   };
-  for (const auto& [text, error] : cases) EXPECT_EQ(PeerId::from_string(text).error(), error) << text;
+  for (const auto& [text, error] : cases) EXPECT_EQ(error_of(PeerId::from_string(text)), error) << text;
 }
 
 TEST(PeerId, RandomInputIsRefusedOrRoundTrips) {
