@@ -21,7 +21,7 @@ enum class EnvelopeError {
 };
 std::error_code make_error_code(EnvelopeError error);
 
-inline constexpr std::size_t max_envelope_bytes = 16 * 1024;
+inline constexpr std::size_t max_envelope_bytes = std::size_t{16} * 1024;
 
 /// What an envelope is for. The domain is signed but not sent, so that a signature made for one purpose is
 /// worth nothing for another.
