@@ -193,7 +193,7 @@ TEST(PublicKey, NamesItsPeer) {
 // libp2p/specs tls/tls.md names this peer, whose key is a secp256k1 one.
 TEST(PublicKey, IsFoundInsideAShortPeerId) {
   const auto peer =
-      multiformats::PeerId::from_string("16Uiu2HAm2dSCBFxuge46aEt7U1oejtYuBUZXxASHqmcfVmk4gsbx").value();
+      multiformats::PeerId::from_string("16Uiu2HAkutTMoTzDw1tCvSRtu6YoixJwS46S1ZFxW8hSx9fWHiPs").value();
   const auto key = PublicKey::from_message(peer.inline_key_message());
   ASSERT_TRUE(key);
   EXPECT_EQ(key->type(), KeyType::secp256k1);
