@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "sim/cli/arguments.h"
+#include "sim/cli/program.h"
+#include "sim/report/report.h"
+#include "sim/world/world_data.h"
+
+namespace flaresim::cli {
+namespace {
+
+struct ExplainArguments {
+  std::string file;
+  std::uint64_t trial = 0;
+  std::string seed;
+  std::vector<std::string> set;
+};
+
+int explain(const ExplainArguments& arguments, const Context& context) {
+  const auto usage = [](const std::string& message) {
+    fmt::print(stderr, "{}\n", message);
+    return exit_usage;
+  };
+  std::vector<world::Assignment> assignments;
+  for (const auto& argument : arguments.set) {
+    auto assignment = parse_assignment(argument, "--set");
+    if (!assignment) return usage(assignment.error());
+    assignments.push_back(std::move(*assignment));
+  }
+  if (!arguments.seed.empty()) assignments.push_back({"seed", arguments.seed, "--seed"});
+  const auto scenario = world::load_scenario(arguments.file, assignments, world::data_directory());
+  if (!scenario) return usage(to_string(scenario.error()));
+  const auto data = world::WorldData::load(world::data_directory());
+  if (!data) return usage(to_string(data.error()));
+
+  const auto trial = context.trial(*scenario, *data, scenario->seed, arguments.trial, {.timeline = true});
+  fmt::print("{}", report::story(*scenario, trial));
+  return trial.outcome == world::Outcome::unknown ? exit_trials_erred : exit_fine;
+}
+
+}  // namespace
+
+void add_explain_command(CLI::App& program, Context& context) {
+  auto* command = program.add_subcommand("explain", "Replay one trial and tell what happened in it");
+  auto arguments = std::make_shared<ExplainArguments>();
+  command->add_option("FILE", arguments->file, "Scenario, in YAML")->required();
+  command->add_option("--trial", arguments->trial, "Index of the trial, from 0")->required()->type_name("N");
+  command->add_option("--seed", arguments->seed, "Seed, instead of the scenario's")->type_name("N");
+  command->add_option("--set", arguments->set, "Another value for a key of the scenario; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->take_all();
+  command->callback([arguments, &context] {
+    context.exit_code = explain(*arguments, context);
+    if (context.exit_code != exit_fine) fmt::print(stderr, "rerun: {}\n", context.command_line);
+  });
+}
+
+}  // namespace flaresim::cli

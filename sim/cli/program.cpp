@@ -1,0 +1,46 @@
+#include "sim/cli/program.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "sim/cli/arguments.h"
+#include "sim/study/build_info.h"
+
+namespace flaresim::cli {
+namespace {
+
+std::string version_text() {
+  const auto& build = study::build_info();
+  return fmt::format("flaresim {}{}\nns-3 {}, {}, {}{}", build.version,
+                     build.git.empty() ? "" : " (" + build.git + ")", build.ns3, build.compiler,
+                     build.build_type, build.id.empty() ? "" : ", build " + build.id);
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv, WorldTrial trial, const std::vector<AddCommand>& more) {
+  Context context{.trial = std::move(trial), .program = argv[0], .command_line = command_line(argc, argv)};
+  CLI::App app("Measures how often peers behind NATs get a direct connection.", "flaresim");
+  app.set_version_flag("--version", version_text());
+  app.require_subcommand(1);
+  add_run_command(app, context);
+  add_explain_command(app, context);
+  add_nat_command(app);
+  for (const auto add : more) add(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& error) {
+    return error.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    // Help and version are parse errors with exit code 0.
+    return app.exit(error) == 0 ? exit_fine : exit_usage;
+  } catch (const std::exception& exception) {
+    fmt::print(stderr, "flaresim: internal error: {}\nrerun: {}\n", exception.what(), context.command_line);
+    return exit_internal;
+  }
+  return context.exit_code;
+}
+
+}  // namespace flaresim::cli

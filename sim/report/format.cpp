@@ -1,0 +1,106 @@
+#include "sim/report/format.h"
+
+#include <fmt/format.h>
+
+namespace flaresim::report {
+namespace {
+
+std::string share(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? "-"
+                    : fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+void append_rates(std::vector<std::string>& row, const study::Tally& tally) {
+  const auto punch = tally.punch_rate();
+  const auto direct = tally.direct_rate();
+  row.insert(row.end(), {std::to_string(tally.trials()), fraction(punch), percent(punch), interval(punch),
+                         percent(direct), interval(direct)});
+}
+
+const std::vector<std::string> rate_heading{"trials", "punched", "punch_rate", "95 %", "direct_rate", "95 %"};
+
+}  // namespace
+
+std::string percent(const study::Rate& rate) {
+  return rate.value ? fmt::format("{:.1f} %", 100 * *rate.value) : "-";
+}
+
+std::string interval(const study::Rate& rate) {
+  return rate.value ? fmt::format("[{:.1f}, {:.1f}]", 100 * *rate.low, 100 * *rate.high) : "-";
+}
+
+std::string fraction(const study::Rate& rate) {
+  return fmt::format("{} of {}", rate.numerator, rate.denominator);
+}
+
+std::string bounds(const world::Expectation& expectation) {
+  std::string text;
+  if (expectation.at_least) text = fmt::format("at least {}", *expectation.at_least);
+  if (expectation.at_most) {
+    text += fmt::format("{}at most {}", text.empty() ? "" : " and ", *expectation.at_most);
+  }
+  return text;
+}
+
+std::string sentence(const study::Verdict& verdict) {
+  if (!verdict.rate.value) {
+    return fmt::format("{} has no value, so that nothing shows it to be {}", verdict.expectation.rate,
+                       bounds(verdict.expectation));
+  }
+  return fmt::format("{} {} {} of {} is {}{}", verdict.expectation.rate, percent(verdict.rate),
+                     interval(verdict.rate), verdict.rate.denominator, verdict.met ? "" : "not ",
+                     bounds(verdict.expectation));
+}
+
+std::string place(const study::CellSummary& cell) {
+  std::string text;
+  for (const auto& assignment : cell.at) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", assignment.key, assignment.value);
+  }
+  return text;
+}
+
+Table outcome_table(const study::Tally& tally) {
+  Table table{{"outcome", "trials", "share"}};
+  for (const auto outcome : world::all_outcomes) {
+    const auto count = tally.count(outcome);
+    if (count == 0) continue;
+    table.push_back({std::string(to_string(outcome)), std::to_string(count), share(count, tally.trials())});
+  }
+  return table;
+}
+
+Table cause_table(const study::Tally& tally) {
+  Table table{{"cause", "trials", "share"}};
+  for (const auto cause : world::all_causes) {
+    const auto count = tally.count(cause);
+    if (count == 0 || cause == world::Cause::none) continue;
+    table.push_back({std::string(to_string(cause)), std::to_string(count), share(count, tally.trials())});
+  }
+  return table;
+}
+
+Table cell_table(const study::Summary& summary) {
+  Table table{summary.axes};
+  table.front().insert(table.front().end(), rate_heading.begin(), rate_heading.end());
+  for (const auto& cell : summary.cells) {
+    std::vector<std::string> row;
+    for (const auto& assignment : cell.at) row.push_back(assignment.value);
+    append_rates(row, cell.tally);
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+Table group_table(const std::vector<study::Group>& groups) {
+  Table table{{"nat a", "nat b"}};
+  table.front().insert(table.front().end(), rate_heading.begin(), rate_heading.end());
+  for (const auto& group : groups) {
+    std::vector<std::string> row{group.nat_a, group.nat_b};
+    append_rates(row, group.tally);
+    table.push_back(std::move(row));
+  }
+  return table;
+}
+
+}  // namespace flaresim::report

@@ -1,0 +1,90 @@
+#include <fmt/format.h>
+
+#include "sim/report/format.h"
+#include "sim/report/report.h"
+
+namespace flaresim::report {
+namespace {
+
+constexpr std::size_t max_bytes = 60'000;
+/// Kept for what follows a table that had to be cut.
+constexpr std::size_t reserve_bytes = 6'000;
+constexpr std::size_t max_missed = 20;
+
+std::string escaped(const std::string& cell) {
+  std::string text;
+  for (const char c : cell) {
+    if (c == '|' || c == '<' || c == '*' || c == '_' || c == '`') text += '\\';
+    text += c == '\n' ? ' ' : c;
+  }
+  return text;
+}
+
+std::string line(const std::vector<std::string>& cells) {
+  std::string text = "|";
+  for (const auto& cell : cells) text += " " + escaped(cell) + " |";
+  return text + "\n";
+}
+
+/// As many rows as fit into `room` bytes.
+std::string layout(const Table& table, std::size_t left, std::size_t room) {
+  auto text = line(table.front()) + "|";
+  for (std::size_t i = 0; i < table.front().size(); ++i) text += i < left ? " --- |" : " ---: |";
+  text += "\n";
+  for (std::size_t i = 1; i < table.size(); ++i) {
+    const auto row = line(table[i]);
+    if (text.size() + row.size() > room) {
+      return text + fmt::format("\n{} more rows are in the run's summary.json.\n", table.size() - i);
+    }
+    text += row;
+  }
+  return text;
+}
+
+std::string verdicts(const study::Summary& summary) {
+  std::string text;
+  std::size_t missed = 0;
+  std::size_t met = 0;
+  for (const auto& cell : summary.cells) {
+    for (const auto& verdict : cell.verdicts) {
+      if (verdict.met) {
+        ++met;
+      } else if (++missed <= max_missed) {
+        const auto where = place(cell);
+        text += fmt::format("- **missed**: {}{}\n", escaped(sentence(verdict)),
+                            where.empty() ? "" : escaped(" (" + where + ")"));
+      }
+    }
+  }
+  if (missed > max_missed) text += fmt::format("- and {} more\n", missed - max_missed);
+  if (met + missed > 0) text = fmt::format("Expectations: {} met, {} missed.\n\n", met, missed) + text;
+  return text;
+}
+
+}  // namespace
+
+std::string markdown(const study::Summary& summary) {
+  const auto all = summary.tally();
+  const auto punch = all.punch_rate();
+  const auto direct = all.direct_rate();
+  auto text = fmt::format("## {}\n\n{} trials, seed {}{}.\n\n", escaped(summary.scenario), all.trials(),
+                          summary.seed, summary.interrupted ? ", interrupted" : "");
+  text += layout({{"rate", "value", "95 %", "of"},
+                  {"punch_rate", percent(punch), interval(punch), fraction(punch)},
+                  {"direct_rate", percent(direct), interval(direct), fraction(direct)}},
+                 1, max_bytes);
+  text += "\n" + verdicts(summary) + "\n" + layout(outcome_table(all), 1, max_bytes);
+  if (const auto causes = cause_table(all); causes.size() > 1) text += "\n" + layout(causes, 1, max_bytes);
+
+  const auto used = text.size() + reserve_bytes;
+  const auto room = used < max_bytes ? max_bytes - used : 0;
+  if (!summary.axes.empty()) {
+    text += "\n" + layout(cell_table(summary), summary.axes.size(), room);
+  } else if (const auto& groups = summary.cells.front().groups; groups.size() > 1) {
+    text += "\n" + layout(group_table(groups), 2, room);
+  }
+  if (summary.rerun.size() < reserve_bytes / 2) text += fmt::format("\n```\n{}\n```\n", summary.rerun);
+  return text;
+}
+
+}  // namespace flaresim::report

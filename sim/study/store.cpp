@@ -1,0 +1,277 @@
+#include "sim/study/store.h"
+
+#include <fmt/format.h>
+#include <sodium.h>
+#include <sqlite3.h>
+
+#include <array>
+#include <cmath>
+
+#include "sim/study/build_info.h"
+
+namespace flaresim::study {
+namespace {
+
+constexpr auto schema_version = "1";
+/// Rows that a crash may cost.
+constexpr std::uint64_t batch = 64;
+
+constexpr auto create_tables = R"sql(
+  CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE cells (cell INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (cell, key)) STRICT;
+  CREATE TABLE trials (
+    cell INTEGER NOT NULL,
+    trial INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    error TEXT NOT NULL,
+    nat_a TEXT NOT NULL,
+    region_a TEXT NOT NULL,
+    access_a TEXT NOT NULL,
+    nat_b TEXT NOT NULL,
+    region_b TEXT NOT NULL,
+    access_b TEXT NOT NULL,
+    relay_region TEXT NOT NULL,
+    transport TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    relayed_after_ms REAL,
+    direct_after_ms REAL,
+    relayed_rtt_ms REAL,
+    direct_rtt_ms REAL,
+    events INTEGER NOT NULL,
+    packets INTEGER NOT NULL,
+    handshakes INTEGER NOT NULL,
+    PRIMARY KEY (cell, trial)) STRICT;
+)sql";
+constexpr auto insert_trial = "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+constexpr auto select_trials = "SELECT * FROM trials ORDER BY cell, trial";
+
+class SqliteCategory : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "sqlite"; }
+  std::string message(int code) const override { return sqlite3_errstr(code); }
+};
+
+tl::unexpected<std::error_code> sqlite_failure(int code) {
+  static const SqliteCategory category;
+  return tl::unexpected(std::error_code(code, category));
+}
+
+constexpr double nanoseconds_per_ms = 1e6;
+
+/// Binds values one after the other.
+class Binder {
+ public:
+  explicit Binder(sqlite3_stmt* statement) : statement_(statement) {}
+  Binder& operator<<(std::string_view text) {
+    sqlite3_bind_text(statement_, ++at_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+    return *this;
+  }
+  Binder& operator<<(std::uint64_t number) {
+    sqlite3_bind_int64(statement_, ++at_, static_cast<sqlite3_int64>(number));
+    return *this;
+  }
+  Binder& operator<<(const std::optional<io::Duration>& duration) {
+    ++at_;
+    if (duration) {
+      sqlite3_bind_double(statement_, at_, static_cast<double>(duration->count()) / nanoseconds_per_ms);
+    } else {
+      sqlite3_bind_null(statement_, at_);
+    }
+    return *this;
+  }
+  Binder& operator<<(const world::PeerKind& kind) { return *this << kind.nat << kind.region << kind.access; }
+
+ private:
+  sqlite3_stmt* statement_;
+  int at_ = 0;
+};
+
+/// Reads columns one after the other.
+class Columns {
+ public:
+  explicit Columns(sqlite3_stmt* statement) : statement_(statement) {}
+  std::string text() {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, at_));
+    const auto size = sqlite3_column_bytes(statement_, at_++);
+    return bytes ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
+  }
+  std::uint64_t whole() { return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, at_++)); }
+  std::optional<io::Duration> duration() {
+    const auto is_null = sqlite3_column_type(statement_, at_) == SQLITE_NULL;
+    const auto ms = sqlite3_column_double(statement_, at_++);
+    if (is_null) return std::nullopt;
+    return io::Duration(std::llround(ms * nanoseconds_per_ms));
+  }
+  world::PeerKind kind() {
+    world::PeerKind kind;
+    kind.nat = text();
+    kind.region = text();
+    kind.access = text();
+    return kind;
+  }
+
+ private:
+  sqlite3_stmt* statement_;
+  int at_ = 0;
+};
+
+Row read_row(sqlite3_stmt* statement) {
+  Columns columns(statement);
+  Row row;
+  row.cell = columns.whole();
+  auto& trial = row.trial;
+  trial.index = columns.whole();
+  trial.outcome = world::outcome_of(columns.text()).value_or(world::Outcome::unknown);
+  trial.cause = world::cause_of(columns.text()).value_or(world::Cause::internal_error);
+  trial.error = columns.text();
+  trial.a = columns.kind();
+  trial.b = columns.kind();
+  trial.relay_region = columns.text();
+  trial.transport = columns.text();
+  trial.attempts = static_cast<int>(columns.whole());
+  trial.relayed_after = columns.duration();
+  trial.direct_after = columns.duration();
+  trial.relayed_rtt = columns.duration();
+  trial.direct_rtt = columns.duration();
+  trial.events = columns.whole();
+  trial.packets = columns.whole();
+  trial.handshakes = columns.whole();
+  return row;
+}
+
+}  // namespace
+
+std::string fingerprint(const Plan& plan) {
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, nullptr, 0, crypto_generichash_BYTES);
+  const auto add = [&](const std::string& text) {
+    // With its end, so that two texts cannot trade characters.
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(text.c_str()), text.size() + 1);
+  };
+  const auto& build = build_info();
+  for (const auto& text : {build.version, build.ns3, build.compiler, build.git, build.id}) add(text);
+  for (const auto& cell : plan.cells) add(to_yaml(cell.scenario));
+  std::array<unsigned char, crypto_generichash_BYTES> digest;
+  crypto_generichash_final(&state, digest.data(), digest.size());
+  std::string text;
+  for (const auto byte : digest) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+void Store::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
+void Store::Close::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+
+tl::expected<Store, StoreError> Store::open(const std::string& path, const Plan& plan) {
+  Store store;
+  sqlite3* database = nullptr;
+  const auto opened = sqlite3_open(path.c_str(), &database);
+  store.database_.reset(database);
+  // Taking the write lock at once tells a second writer so before it runs a single trial.
+  if (opened != SQLITE_OK || !store.begin()) return tl::unexpected(store.explain(path));
+
+  const auto print = fingerprint(plan);
+  const auto known = store.value_of("fingerprint");
+  if (known && !known->empty() && *known != print) {
+    return tl::unexpected(StoreError{
+        StoreError::Kind::another_run,
+        fmt::format("{}: holds a run of another scenario, seed or build; choose another --out", path)});
+  }
+  const auto ready = known ? io::Result<>{} : store.create(plan, print);
+  auto insert = store.prepare(insert_trial);
+  auto count = store.prepare("SELECT count(*) FROM trials");
+  if (!ready || !insert || !count || sqlite3_step(count->get()) != SQLITE_ROW || !store.commit()) {
+    return tl::unexpected(store.explain(path));
+  }
+  store.insert_ = std::move(*insert);
+  store.rows_ = static_cast<std::uint64_t>(sqlite3_column_int64(count->get(), 0));
+  return store;
+}
+
+StoreError Store::explain(const std::string& path) const {
+  const auto code = sqlite3_errcode(database_.get());
+  if (code == SQLITE_BUSY)
+    return {StoreError::Kind::busy, fmt::format("{}: another run is writing there", path)};
+  return {StoreError::Kind::failed, fmt::format("{}: {}", path, sqlite3_errmsg(database_.get()))};
+}
+
+io::Result<> Store::create(const Plan& plan, const std::string& print) {
+  if (auto done = execute(create_tables); !done) return done;
+  auto property = prepare("INSERT INTO run VALUES (?,?)");
+  if (!property) return tl::unexpected(property.error());
+  for (const auto& [key, value] :
+       {std::pair<std::string_view, std::string_view>{"schema", schema_version}, {"fingerprint", print}}) {
+    Binder(property->get()) << key << value;
+    if (const auto code = sqlite3_step(property->get()); code != SQLITE_DONE) return sqlite_failure(code);
+    sqlite3_reset(property->get());
+  }
+  auto cell = prepare("INSERT INTO cells VALUES (?,?,?)");
+  if (!cell) return tl::unexpected(cell.error());
+  for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    for (const auto& assignment : plan.cells[i].at) {
+      Binder(cell->get()) << std::uint64_t{i} << assignment.key << assignment.value;
+      if (const auto code = sqlite3_step(cell->get()); code != SQLITE_DONE) return sqlite_failure(code);
+      sqlite3_reset(cell->get());
+    }
+  }
+  return {};
+}
+
+io::Result<std::string> Store::value_of(const char* key) const {
+  auto statement = prepare("SELECT value FROM run WHERE key = ?");
+  if (!statement) return tl::unexpected(statement.error());
+  Binder(statement->get()) << std::string_view(key);
+  const auto code = sqlite3_step(statement->get());
+  if (code != SQLITE_ROW) return sqlite_failure(code);
+  return Columns(statement->get()).text();
+}
+
+io::Result<> Store::add(const Row& row) {
+  if (uncommitted_ == 0) {
+    if (auto begun = begin(); !begun) return begun;
+  }
+  const auto& trial = row.trial;
+  Binder(insert_.get()) << std::uint64_t{row.cell} << trial.index << to_string(trial.outcome)
+                        << to_string(trial.cause) << trial.error << trial.a << trial.b << trial.relay_region
+                        << trial.transport << static_cast<std::uint64_t>(trial.attempts)
+                        << trial.relayed_after << trial.direct_after << trial.relayed_rtt << trial.direct_rtt
+                        << trial.events << trial.packets << trial.handshakes;
+  const auto code = sqlite3_step(insert_.get());
+  sqlite3_reset(insert_.get());
+  if (code != SQLITE_DONE) return sqlite_failure(code);
+  ++rows_;
+  if (++uncommitted_ < batch) return {};
+  return commit();
+}
+
+io::Result<> Store::begin() { return execute("BEGIN IMMEDIATE"); }
+
+io::Result<> Store::commit() {
+  uncommitted_ = 0;
+  if (sqlite3_get_autocommit(database_.get()) != 0) return {};
+  return execute("COMMIT");
+}
+
+io::Result<> Store::execute(const char* sql) const {
+  const auto code = sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return sqlite_failure(code);
+  return {};
+}
+
+io::Result<Store::Statement> Store::prepare(const char* sql) const {
+  sqlite3_stmt* statement = nullptr;
+  const auto code = sqlite3_prepare_v2(database_.get(), sql, -1, &statement, nullptr);
+  if (code != SQLITE_OK) return sqlite_failure(code);
+  return Statement(statement);
+}
+
+io::Result<> Store::each(const std::function<void(const Row&)>& visit) const {
+  auto statement = prepare(select_trials);
+  if (!statement) return tl::unexpected(statement.error());
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(statement->get())) == SQLITE_ROW) visit(read_row(statement->get()));
+  if (code != SQLITE_DONE) return sqlite_failure(code);
+  return {};
+}
+
+}  // namespace flaresim::study

@@ -1,0 +1,154 @@
+#include "sim/study/worker.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "sim/study/trial_codec.h"
+
+namespace flaresim::study {
+namespace {
+
+/// Before each trial on the wire.
+struct Header {
+  std::uint32_t size = 0;
+  std::uint32_t retired = 0;
+};
+constexpr std::size_t max_answer_bytes = 16 << 20;
+
+bool send_all(int socket, const void* data, std::size_t size) {
+  const auto* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const auto sent = ::send(socket, bytes, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) return false;
+    bytes += sent;
+    size -= static_cast<std::size_t>(sent);
+  }
+  return true;
+}
+
+bool receive_all(int socket, void* data, std::size_t size) {
+  auto* bytes = static_cast<char*>(data);
+  while (size > 0) {
+    const auto received = ::recv(socket, bytes, size, 0);
+    if (received < 0 && errno == EINTR) continue;
+    if (received <= 0) return false;
+    bytes += received;
+    size -= static_cast<std::size_t>(received);
+  }
+  return true;
+}
+
+/// The life of the child. It leaves by _exit, since what the parent registered to run at exit is not its own.
+[[noreturn]] void serve(const Worker::Job& job, int socket) {
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_DFL);
+  for (std::uint64_t number = 0; receive_all(socket, &number, sizeof number);) {
+    Header header;
+    world::Trial trial;
+    try {
+      trial = job(number);
+    } catch (const std::exception& exception) {
+      trial.error = exception.what();
+      header.retired = 1;
+    }
+    const auto bytes = encode(trial);
+    header.size = static_cast<std::uint32_t>(bytes.size());
+    if (!send_all(socket, &header, sizeof header) || !send_all(socket, bytes.data(), bytes.size())) break;
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+io::Result<Worker> Worker::start(const Job& job, const std::vector<int>& siblings) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return tl::unexpected(std::error_code(errno, std::generic_category()));
+  }
+  const auto pid = ::fork();
+  if (pid < 0) {
+    const auto reason = errno;
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return tl::unexpected(std::error_code(reason, std::generic_category()));
+  }
+  if (pid == 0) {
+    ::close(ends[0]);
+    for (const auto sibling : siblings) ::close(sibling);
+    serve(job, ends[1]);
+  }
+  ::close(ends[1]);
+  return Worker(pid, ends[0]);
+}
+
+Worker::Worker(Worker&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      socket_(std::exchange(other.socket_, -1)),
+      job_(other.job_),
+      inbox_(std::move(other.inbox_)) {}
+
+Worker& Worker::operator=(Worker&& other) noexcept {
+  std::swap(pid_, other.pid_);
+  std::swap(socket_, other.socket_);
+  std::swap(job_, other.job_);
+  std::swap(inbox_, other.inbox_);
+  return *this;
+}
+
+Worker::~Worker() {
+  if (pid_ < 0) return;
+  ::kill(pid_, SIGKILL);
+  wait_for_death();
+}
+
+void Worker::give(std::uint64_t job) {
+  job_ = job;
+  // A dead child shows when its answer is awaited.
+  send_all(socket_, &job, sizeof job);
+}
+
+std::optional<Worker::Answer> Worker::poll() {
+  std::array<std::uint8_t, 4096> chunk;
+  const auto received = ::recv(socket_, chunk.data(), chunk.size(), MSG_DONTWAIT);
+  if (received < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
+  if (received <= 0) return Answer{.trial = {}, .death = wait_for_death(), .retired = true};
+  inbox_.insert(inbox_.end(), chunk.begin(), chunk.begin() + received);
+
+  Header header;
+  if (inbox_.size() < sizeof header) return std::nullopt;
+  std::memcpy(&header, inbox_.data(), sizeof header);
+  if (header.size > max_answer_bytes)
+    return Answer{.trial = {}, .death = "the worker process sent garbage", .retired = true};
+  if (inbox_.size() < sizeof header + header.size) return std::nullopt;
+  auto trial = decode_trial(std::span(inbox_).subspan(sizeof header, header.size));
+  inbox_.clear();
+  job_.reset();
+  if (!trial) return Answer{.trial = {}, .death = "the worker process sent garbage", .retired = true};
+  return Answer{.trial = std::move(trial), .death = {}, .retired = header.retired != 0};
+}
+
+std::string Worker::wait_for_death() {
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+  ::close(std::exchange(socket_, -1));
+  if (!WIFSIGNALED(status))
+    return fmt::format("the worker process exited with status {}", WEXITSTATUS(status));
+  const auto* name = ::sigabbrev_np(WTERMSIG(status));
+  const auto* words = ::sigdescr_np(WTERMSIG(status));
+  return fmt::format("the worker process was killed by SIG{} ({})", name ? name : "?",
+                     words ? words : "unknown signal");
+}
+
+}  // namespace flaresim::study

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocols/io/result.h"
+#include "sim/world/trial.h"
+
+namespace flaresim::study {
+
+/// A child process that answers job numbers with trials.
+///
+/// 1. At most one job is under way.
+/// 2. The child lives until this is destroyed, or until it dies of a job.
+class Worker {
+ public:
+  using Job = std::function<world::Trial(std::uint64_t number)>;
+
+  /// Forks. `siblings` are the sockets of other workers, which the child must not keep open.
+  static io::Result<Worker> start(const Job& job, const std::vector<int>& siblings);
+
+  Worker(Worker&& other) noexcept;
+  Worker& operator=(Worker&& other) noexcept;
+  ~Worker();
+
+  int socket() const { return socket_; }
+  std::optional<std::uint64_t> job() const { return job_; }
+  void give(std::uint64_t job);
+
+  struct Answer {
+    std::optional<world::Trial> trial;
+    std::string death;     ///< what ended the child, without a trial
+    bool retired = false;  ///< the child can take no more jobs
+  };
+  /// Takes what has arrived; nothing while the answer is incomplete.
+  std::optional<Answer> poll();
+
+ private:
+  Worker(pid_t pid, int socket) : pid_(pid), socket_(socket) {}
+  std::string wait_for_death();
+
+  pid_t pid_ = -1;
+  int socket_ = -1;
+  std::optional<std::uint64_t> job_;
+  std::vector<std::uint8_t> inbox_;
+};
+
+}  // namespace flaresim::study

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/io/time.h"
+#include "sim/world/scenario_text.h"
+
+namespace flaresim::world {
+
+/// Words that names in a scenario must be among.
+struct Vocabulary {
+  std::vector<std::string> regions;
+  std::vector<std::string> accesses;
+};
+
+/// Turns values into what they mean. Keeps the first error; after one, what is returned is meaningless.
+class Reader {
+ public:
+  void fail(const Place& place, std::string message);
+  const std::optional<ScenarioError>& error() const { return error_; }
+
+  std::string text(const Value& value);
+  /// One of `names`; `what` says what they are names of.
+  std::string name(const Value& value, std::string_view what, const std::vector<std::string>& names);
+  std::uint64_t whole(const Value& value, std::uint64_t low, std::uint64_t high);
+  /// A share or a rate, in [0, 1].
+  double rate(const Value& value);
+  /// A number and a unit: `20 ms`, `1.5 s`, `2 min`, `100 us`.
+  io::Duration duration(const Value& value, io::Duration low, io::Duration high);
+  /// A name or an inline form, as written, that `nat::parse_behaviour` accepts.
+  std::string nat(const Value& value);
+  /// The items of a list without repetition; a single value counts as a list of one.
+  std::vector<const Value*> list(const Value& value);
+
+ private:
+  /// The same without the quotation mark that the value's place points at.
+  static Place inside(const Value& value, std::size_t offset);
+  bool is_number(const Value& value, std::string_view what);
+
+  std::optional<ScenarioError> error_;
+};
+
+/// A map of which every key is known. `where` names it in messages; empty for the document itself.
+class Keys {
+ public:
+  Keys(Reader& reader, const Value& map, std::string_view where,
+       std::initializer_list<std::string_view> valid);
+
+  /// Nothing when the key is not given.
+  const Value* find(std::string_view key) const;
+  /// As `find`, but its absence is an error.
+  const Value* need(std::string_view key);
+
+ private:
+  Reader& reader_;
+  const Value& map_;
+  std::string where_;
+};
+
+/// `20 ms`, with the largest unit that keeps the number whole; `Reader::duration` reads it back.
+std::string duration_text(io::Duration duration);
+
+/// A population as its file or a scenario writes it.
+Population read_population(Reader& reader, const Value& value, const Vocabulary& vocabulary);
+/// The population of `DATA/populations/NAME.yaml`, for a value that is its name.
+Population find_population(Reader& reader, const Value& name, const Vocabulary& vocabulary,
+                           const std::string& data);
+
+}  // namespace flaresim::world

@@ -1,0 +1,195 @@
+#include "sim/world/scenario_text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <numeric>
+#include <sstream>
+
+namespace flaresim::world {
+namespace {
+
+constexpr std::size_t max_file_bytes = 1 << 20;
+constexpr int max_depth = 16;                // an alias inside its own anchor never ends
+constexpr std::size_t max_values = 100'000;  // aliases of aliases grow exponentially
+
+/// Turns yaml-cpp's nodes into values, since it keeps duplicate keys silently and shares aliased nodes.
+class Converter {
+ public:
+  explicit Converter(std::string source, bool is_file) : source_(std::move(source)), is_file_(is_file) {}
+
+  Parsed<Value> convert(const YAML::Node& node, const Place& fallback, int depth) {
+    Value value;
+    value.place = place_of(node.Mark(), fallback);
+    if (depth > max_depth) return error_at(value.place, "values are nested too deeply");
+    if (++count_ > max_values) return error_at(value.place, "too many values");
+    if (const auto& tag = node.Tag(); tag != "?" && tag != "!" && !tag.empty()) {
+      return error_at(value.place, fmt::format("tags such as '{}' have no meaning here", tag));
+    }
+    switch (node.Type()) {
+      case YAML::NodeType::Scalar:
+        value.kind = Value::Kind::scalar;
+        value.scalar = node.Scalar();
+        value.quoted = node.Tag() == "!";
+        return value;
+      case YAML::NodeType::Sequence:
+        return convert_list(node, std::move(value), depth);
+      case YAML::NodeType::Map:
+        return convert_map(node, std::move(value), depth);
+      default:
+        return value;
+    }
+  }
+
+  Place place_of(const YAML::Mark& mark, const Place& fallback) const {
+    if (mark.is_null()) return fallback;
+    return {source_, is_file_ ? mark.line + 1 : 0, mark.column + 1};
+  }
+
+ private:
+  Parsed<Value> convert_list(const YAML::Node& node, Value value, int depth) {
+    value.kind = Value::Kind::list;
+    for (const auto& item : node) {
+      auto converted = convert(item, value.place, depth + 1);
+      if (!converted) return converted;
+      value.items.push_back(std::move(*converted));
+    }
+    return value;
+  }
+
+  Parsed<Value> convert_map(const YAML::Node& node, Value value, int depth) {
+    value.kind = Value::Kind::map;
+    for (const auto& pair : node) {
+      const auto place = place_of(pair.first.Mark(), value.place);
+      if (!pair.first.IsScalar()) return error_at(place, "a key must be a single word");
+      const auto& key = pair.first.Scalar();
+      const auto first = std::ranges::find(value.entries, key, &MapEntry::key);
+      if (first != value.entries.end()) {
+        return error_at(place, is_file_ ? fmt::format("key '{}' is given twice (first on line {})", key,
+                                                      first->place.line)
+                                        : fmt::format("key '{}' is given twice", key));
+      }
+      auto converted = convert(pair.second, place, depth + 1);
+      if (!converted) return converted;
+      // yaml-cpp places an empty value where the next token starts.
+      if (converted->kind == Value::Kind::null) converted->place = place;
+      value.entries.push_back({key, place, std::move(*converted)});
+    }
+    return value;
+  }
+
+  std::string source_;
+  bool is_file_;
+  std::size_t count_ = 0;
+};
+
+Parsed<Value> parse_yaml(const std::string& text, const std::string& source, bool is_file) {
+  Converter converter(source, is_file);
+  const Place start{source, is_file ? 1 : 0, 1};
+  try {
+    const auto documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      return error_at(converter.place_of(documents[1].Mark(), start),
+                      "a second document; there can be only one");
+    }
+    if (documents.empty()) return Value::empty(Value::Kind::null, start);
+    return converter.convert(documents.front(), start, 0);
+  } catch (const YAML::Exception& exception) {
+    return error_at(converter.place_of(exception.mark, start), exception.msg);
+  }
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  const auto same = [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  };
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    auto diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const auto replaced = diagonal + (same(a[i - 1], b[j - 1]) ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+Value Value::empty(Kind kind, Place place) {
+  Value value;
+  value.kind = kind;
+  value.place = std::move(place);
+  return value;
+}
+
+tl::unexpected<ScenarioError> error_at(const Place& place, std::string message) {
+  return tl::unexpected(ScenarioError{place.source, place.line, place.column, std::move(message)});
+}
+
+Parsed<Value> read_yaml_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(max_file_bytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  // A directory opens, but cannot be read.
+  if (!file.is_open() || file.bad()) return error_at({path, 0, 0}, "cannot be read");
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > max_file_bytes) return error_at({path, 0, 0}, "is larger than 1 MiB");
+  return parse_yaml(text, path, true);
+}
+
+std::optional<ScenarioError> assign(Value& root, const Assignment& assignment) {
+  const auto source = fmt::format("{} {}={}", assignment.option, assignment.key, assignment.value);
+  const Place place{source, 0, 0};
+  auto parsed = parse_yaml(assignment.value, source, false);
+  if (!parsed) return parsed.error();
+  if (parsed->kind == Value::Kind::null) parsed->place = place;
+
+  Value* at = &root;
+  std::istringstream words(assignment.key + ".");
+  for (std::string word; std::getline(words, word, '.');) {
+    if (word.empty()) return error_at(place, "a key is words with dots between, such as peers.a.nat").value();
+    if (at->kind == Value::Kind::null) *at = Value::empty(Value::Kind::map, place);
+    if (at->kind != Value::Kind::map) {
+      return error_at(place, fmt::format("there is no key '{}' under a value that is not a map", word))
+          .value();
+    }
+    auto found = std::ranges::find(at->entries, word, &MapEntry::key);
+    if (found == at->entries.end()) {
+      found = at->entries.insert(at->entries.end(),
+                                 MapEntry{word, place, Value::empty(Value::Kind::null, place)});
+    }
+    at = &found->value;
+  }
+  *at = std::move(*parsed);
+  return std::nullopt;
+}
+
+std::string nearest(std::string_view word, std::span<const std::string> candidates) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const auto& candidate : candidates) {
+    const auto distance = edit_distance(word, candidate);
+    if (distance < best_distance && distance < candidate.size()) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+std::string suggestion(std::string_view word, std::span<const std::string> candidates) {
+  if (const auto best = nearest(word, candidates); !best.empty())
+    return fmt::format("; did you mean '{}'?", best);
+  constexpr std::size_t short_list = 16;
+  if (candidates.empty() || candidates.size() > short_list) return "";
+  return fmt::format("; expected one of: {}", fmt::join(candidates, ", "));
+}
+
+}  // namespace flaresim::world

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include "sim/world/scenario_reader.h"
+
+namespace flaresim::world {
+namespace {
+
+/// The shortest text that reads back as the same number.
+std::string number(double value) { return fmt::format("{}", value); }
+
+void emit_shares(YAML::Emitter& out, const char* key, const std::vector<Population::Share>& shares) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  for (const auto& share : shares) out << YAML::Key << share.name << YAML::Value << number(share.weight);
+  out << YAML::EndMap;
+}
+
+void emit_peer(YAML::Emitter& out, const char* key, const PeerSpec& peer) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  if (peer.population) {
+    out << YAML::Key << "population" << YAML::Value << YAML::BeginMap;
+    out << YAML::Key << "name" << YAML::Value << peer.population->name;
+    emit_shares(out, "nats", peer.population->nats);
+    emit_shares(out, "regions", peer.population->regions);
+    emit_shares(out, "accesses", peer.population->accesses);
+    out << YAML::Key << "tcp_unfriendly" << YAML::Value << number(peer.population->tcp_unfriendly);
+    out << YAML::EndMap;
+  } else {
+    out << YAML::Key << "nat" << YAML::Value << peer.kind.nat;
+    if (!peer.kind.region.empty()) out << YAML::Key << "region" << YAML::Value << peer.kind.region;
+    out << YAML::Key << "access" << YAML::Value << peer.kind.access;
+  }
+  out << YAML::EndMap;
+}
+
+void emit_relays(YAML::Emitter& out, const RelaySpec& relays) {
+  out << YAML::Key << "relays" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "count" << YAML::Value << relays.count;
+  if (!relays.region.empty()) out << YAML::Key << "region" << YAML::Value << relays.region;
+  out << YAML::Key << "access" << YAML::Value << relays.access;
+  out << YAML::Key << "asymmetry" << YAML::Value << duration_text(relays.asymmetry);
+  out << YAML::EndMap;
+}
+
+void emit_expectations(YAML::Emitter& out, const std::vector<Expectation>& expectations) {
+  out << YAML::Key << "expect" << YAML::Value << YAML::BeginMap;
+  for (const auto& expectation : expectations) {
+    out << YAML::Key << expectation.rate << YAML::Value << YAML::BeginMap;
+    if (expectation.at_least) out << YAML::Key << "at_least" << YAML::Value << number(*expectation.at_least);
+    if (expectation.at_most) out << YAML::Key << "at_most" << YAML::Value << number(*expectation.at_most);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndMap;
+}
+
+}  // namespace
+
+std::string to_yaml(const Scenario& scenario) {
+  YAML::Emitter out;
+  out << YAML::BeginMap;
+  out << YAML::Key << "name" << YAML::Value << scenario.name;
+  out << YAML::Key << "description" << YAML::Value << YAML::DoubleQuoted << scenario.description
+      << YAML::Auto;
+  out << YAML::Key << "trials" << YAML::Value << scenario.trials;
+  out << YAML::Key << "seed" << YAML::Value << scenario.seed;
+  out << YAML::Key << "time_limit" << YAML::Value << duration_text(scenario.time_limit);
+  out << YAML::Key << "transports" << YAML::Value << YAML::Flow << YAML::BeginSeq;
+  for (const auto transport : scenario.transports) out << std::string(to_string(transport));
+  out << YAML::EndSeq;
+  out << YAML::Key << "ip" << YAML::Value << YAML::Flow << scenario.ip;
+  out << YAML::Key << "peers" << YAML::Value << YAML::BeginMap;
+  emit_peer(out, "a", scenario.a);
+  emit_peer(out, "b", scenario.b);
+  out << YAML::EndMap;
+  emit_relays(out, scenario.relays);
+  out << YAML::Key << "observers" << YAML::Value << scenario.observers;
+  out << YAML::Key << "unreachable_pairs" << YAML::Value << number(scenario.unreachable_pairs);
+  if (!scenario.expect.empty()) emit_expectations(out, scenario.expect);
+  out << YAML::EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace flaresim::world
