@@ -26,10 +26,11 @@ struct RelayServiceProfile {
   std::size_t max_circuits_per_peer = 16;  // ... resources.go MaxCircuits, both roles added
   swarm::CircuitLimit limit = {std::chrono::seconds(120), 128 * 1024};  // ... resources.go DefaultLimit
   AtDataLimit at_data_limit = AtDataLimit::reset;                       // libp2p/specs relay/circuit-v2.md
-  std::size_t buffer_bytes = 2048;                        // ... resources.go BufferSize, each direction
-  io::Duration message_limit = std::chrono::seconds(60);  // ... relay.go StreamTimeout
-  io::Duration stop_limit = std::chrono::seconds(60);     // ... relay.go HandshakeTimeout
-  std::size_t max_message_bytes = 4096;                   // ... relay.go maxMessageSize
+  std::size_t buffer_bytes = 2048;                          // ... resources.go BufferSize, each direction
+  io::Duration message_limit = std::chrono::seconds(60);    // ... relay.go StreamTimeout
+  io::Duration stop_open_limit = std::chrono::seconds(30);  // ... relay.go ConnectTimeout
+  io::Duration stop_limit = std::chrono::seconds(60);       // ... relay.go HandshakeTimeout
+  std::size_t max_message_bytes = 4096;                     // ... relay.go maxMessageSize
 };
 
 struct RelayClientProfile {
