@@ -14,9 +14,9 @@ using Seconds = std::chrono::duration<double>;
 /// Which outside endpoint a NAT gives to a flow. RFC 4787 §4.1 (UDP), RFC 5382 §4.1 (TCP).
 enum class Mapping { endpoint_independent, address_dependent, address_and_port_dependent };
 
-/// Which outside packets a mapping lets in. RFC 4787 §5, RFC 5382 §4.3. Filter state belongs to the mapping, as in
-/// every NAT that keeps its sessions in a table: on an endpoint-dependent NAT a remote that was contacted through
-/// one mapping is not thereby let in through another.
+/// Which outside packets a mapping lets in. RFC 4787 §5, RFC 5382 §4.3. Filter state belongs to the mapping,
+/// as in every NAT that keeps its sessions in a table: on an endpoint-dependent NAT a remote that was
+/// contacted through one mapping is not thereby let in through another.
 enum class Filtering { endpoint_independent, address_dependent, address_and_port_dependent };
 
 /// Which outside port a new mapping gets. RFC 4787 §4.2.1-4.2.2.
@@ -31,11 +31,12 @@ enum class Unsolicited {
   drop,
   icmp,          ///< ICMP (ICMPv6) destination unreachable, administratively prohibited, to the sender
   reset,         ///< a TCP RST to the sender (TCP only)
-  commit_state,  ///< Linux conntrack with an accepting INPUT chain: the packet is consumed by the router, and its
-                 ///< reply tuple is taken, so that our own later flow to that remote gets another port
+  commit_state,  ///< Linux conntrack with an accepting INPUT chain: the packet is consumed by the router, and
+                 ///< its reply tuple is taken, so that our own later flow to that remote gets another port
 };
 
-/// From where an endpoint-dependent NAT answers a packet that its looser filter let in. RFC 4787 leaves it open.
+/// From where an endpoint-dependent NAT answers a packet that its looser filter let in. RFC 4787 leaves it
+/// open.
 enum class Reply {
   fresh,    ///< from the mapping that the remote's endpoint has by the mapping rule (the literal reading)
   session,  ///< from the mapping through which the packet came in, as connection tracking does
@@ -56,13 +57,14 @@ struct Behaviour {
   Unsolicited tcp_unsolicited = Unsolicited::drop;
   bool udp_blocked = false;  ///< no UDP at all, in either direction
 
-  Seconds udp_timeout;             ///< RFC 4787 REQ-5: at least 2 min, 5 min recommended
-  Seconds udp_unreplied_timeout;   ///< until the first reply; Linux: 30 s, then `udp_timeout`
+  Seconds udp_timeout;            ///< RFC 4787 REQ-5: at least 2 min, 5 min recommended
+  Seconds udp_unreplied_timeout;  ///< until the first reply; Linux: 30 s, then `udp_timeout`
   Refresh udp_refresh = Refresh::outbound;
   Seconds tcp_transitory_timeout;   ///< before established and after FIN. RFC 5382 REQ-5: at least 4 min
   Seconds tcp_established_timeout;  ///< RFC 5382 REQ-5: at least 2 h 4 min
   Seconds tcp_reset_timeout;        ///< after a RST (RFC 7857 §2.2); Linux: 10 s
-  bool tcp_simultaneous_open = true;  ///< RFC 5382 REQ-2; off: an inbound SYN that meets our own SYN is dropped
+  bool tcp_simultaneous_open =
+      true;  ///< RFC 5382 REQ-2; off: an inbound SYN that meets our own SYN is dropped
 
   Behaviour();
   friend bool operator==(const Behaviour&, const Behaviour&) = default;
@@ -76,9 +78,9 @@ struct NotationError {
   std::string nearest;
 };
 
-/// Reads a preset's name (`port-restricted`) or the inline form MAPPING/FILTERING[/PORTS][,key=value…], such as
-/// `EIM/APDF`, `ADM/EIF/random`, `APDM/APDF/preserve,udp_timeout=30s`.
-/// Inline behaviours drop unsolicited packets unless told otherwise.
+/// Reads a preset's name (`port-restricted`) or the inline form MAPPING/FILTERING[/PORTS][,key=value…], such
+/// as `EIM/APDF`, `ADM/EIF/random`, `APDM/APDF/preserve,udp_timeout=30s`. Inline behaviours drop unsolicited
+/// packets unless told otherwise.
 tl::expected<Behaviour, NotationError> parse_behaviour(std::string_view text);
 
 /// The canonical inline form; `parse_behaviour(to_string(b)) == b`.

@@ -20,17 +20,18 @@ using Address = std::array<std::uint8_t, 16>;
 
 /// Which rule decided about a packet. Names are stable: they appear in traces and explanations.
 enum class Rule {
-  passed,               ///< by a mapping and its filter
-  no_mapping,           ///< inbound, to a port that nothing inside holds
-  filtered,             ///< inbound, to a mapping whose filter does not let this remote in
-  out_of_state,         ///< TCP that fits no connection (not a SYN, nothing established)
-  simultaneous_open,    ///< an inbound SYN on a half-open outbound connection, where that is not supported
-  committed,            ///< inbound, kept by the router itself (commit-state)
+  passed,             ///< by a mapping and its filter
+  no_mapping,         ///< inbound, to a port that nothing inside holds
+  filtered,           ///< inbound, to a mapping whose filter does not let this remote in
+  out_of_state,       ///< TCP that fits no connection (not a SYN, nothing established)
+  simultaneous_open,  ///< an inbound SYN on a half-open outbound connection, where that is not supported
+  committed,          ///< inbound, kept by the router itself (commit-state)
   udp_blocked,
-  no_port,              ///< every outside port is taken
-  hairpin,              ///< to our own outside address, from inside
-  malformed,            ///< truncated or inconsistent headers
-  unsupported,          ///< a protocol the NAT does not translate
+  no_port,      ///< every outside port is taken
+  table_full,   ///< 2²² sessions and taken tuples
+  hairpin,      ///< to our own outside address, from inside
+  malformed,    ///< truncated or inconsistent headers
+  unsupported,  ///< a protocol the NAT does not translate
   ttl_expired,
 };
 std::string_view to_string(Rule rule);
@@ -53,11 +54,14 @@ struct Counters {
 /// One NAT or firewall: a table and its rules. Knows neither wires nor a clock.
 ///
 /// 1. Two inside endpoints never share an outside endpoint towards the same remote.
-/// 2. A mapping lives until `behaviour.timers` say otherwise; only the directions in its refresh rule extend it.
+/// 2. A mapping lives until `behaviour.timers` say otherwise; only the directions in its refresh rule extend
+/// it.
 /// 3. `now` never runs backwards.
-/// 4. Packets are rewritten in place: `packet` holds the headers of one IPv4 or IPv6 packet, and as much of what
-///    follows as is there (an ICMP error needs the headers embedded in it; the TCP or UDP payload is not needed).
-///    Checksums are updated incrementally (RFC 1624) where they are present, and valid ones stay valid.
+/// 4. Packets are rewritten in place: `packet` holds the headers of one IPv4 or IPv6 packet, and as much of
+/// what
+///    follows as is there (an ICMP error needs the headers embedded in it; the TCP or UDP payload is not
+///    needed). Checksums are updated incrementally (RFC 1624) where they are present, and valid ones stay
+///    valid.
 /// 5. IPv6 is filtered, never translated.
 class Nat {
  public:
@@ -74,12 +78,13 @@ class Nat {
 
   const Behaviour& behaviour() const;
   const Counters& counters() const;
-  /// Mappings (and firewall sessions) held at this time; expires what is due.
+  /// Mappings, inside endpoints for which a firewall is open, and tuples taken by commit-state, all at this
+  /// time.
   std::size_t size(Time now);
 
  private:
-  class Table;
-  std::unique_ptr<Table> table_;
+  class Box;
+  std::unique_ptr<Box> box_;
 };
 
 }  // namespace flaresim::nat

@@ -1,0 +1,21 @@
+#include "sim/nat/tcp.h"
+
+namespace flaresim::nat {
+
+void TcpConnection::note(Direction direction, std::uint8_t flags) {
+  const bool over = reset_ || both_sent(tcp_flag::fin);
+  if (over && is_opening(flags)) *this = {};
+  if (reset_) return;
+  if (flags & tcp_flag::rst)
+    reset_ = true;
+  else
+    seen_[static_cast<int>(direction)] |= flags & (tcp_flag::syn | tcp_flag::ack | tcp_flag::fin);
+}
+
+TcpConnection::Phase TcpConnection::phase() const {
+  if (reset_) return Phase::reset;
+  const bool open = both_sent(tcp_flag::syn | tcp_flag::ack);
+  return open && !both_sent(tcp_flag::fin) ? Phase::established : Phase::transitory;
+}
+
+}  // namespace flaresim::nat
