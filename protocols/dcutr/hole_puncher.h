@@ -49,8 +49,9 @@ struct DcutrProfile {
 enum class Side { opener, responder };
 
 enum class Outcome {
-  not_started,  ///< `cause` says why; nothing was sent
-  reversed,     ///< the opener dialled a public address of the responder
+  not_started,  ///< no exchange was begun; `cause` says why
+  reversed,     ///< a direct connection came before any exchange: the opener dialled a public address of the
+                ///< responder
   punched,      ///< a direct connection came of an exchange
   failed,
 };
@@ -68,11 +69,11 @@ struct Attempt {
 struct PunchReport {
   multiformats::PeerId peer;
   Side side = Side::opener;
-  Outcome outcome = Outcome::failed;
-  std::error_code cause;            ///< zero when reversed or punched
-  std::optional<Attempt> reversal;  ///< when one was tried
-  std::vector<Attempt> attempts;
-  swarm::ConnectionPtr connection;  ///< the direct one, or null
+  Outcome outcome = Outcome::not_started;
+  std::error_code cause{};            ///< zero when reversed or punched
+  std::optional<Attempt> reversal{};  ///< when one was tried
+  std::vector<Attempt> attempts{};
+  swarm::ConnectionPtr connection{};  ///< the direct one, or null
   /// Of the connection, when there is one.
   multiformats::Transport transport = multiformats::Transport::other;
 
@@ -106,10 +107,16 @@ class HolePuncher {
   using Reported = std::function<void(const PunchReport&)>;
 
   HolePuncher(std::shared_ptr<swarm::Swarm> swarm, identify::Identify identify, DcutrProfile profile);
+  ~HolePuncher();
+  HolePuncher(const HolePuncher&) = delete;
+  HolePuncher& operator=(const HolePuncher&) = delete;
 
   void on_report(Reported callback);
   /// Upgrades and exchanges that run now.
   std::size_t active() const;
+
+  /// Starts and answers no more; what runs ends with the connections that it uses.
+  void stop();
 
  private:
   struct State;

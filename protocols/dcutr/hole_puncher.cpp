@@ -1,0 +1,307 @@
+#include "protocols/dcutr/hole_puncher.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "protocols/dcutr/message.h"
+#include "protocols/io/signal.h"
+
+namespace flaresim::dcutr {
+
+using multiformats::Multiaddr;
+using multiformats::PeerId;
+using security::Role;
+using swarm::ConnectionPtr;
+
+/// Its coroutines hold it by their first argument, from before they start until they end.
+struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
+  using Ptr = std::shared_ptr<State>;
+
+  State(std::shared_ptr<swarm::Swarm> on, identify::Identify who, DcutrProfile with)
+      : swarm(std::move(on)), identify(std::move(who)), profile(with), interrupted(swarm->scheduler()) {}
+
+  /// What CONNECT and SYNC agreed on.
+  struct Agreed {
+    std::vector<Multiaddr> addresses;
+    io::Duration round_trip;
+    io::TimePoint synced_at;
+  };
+
+  static io::Task<> open(Ptr self, ConnectionPtr relayed);
+  static io::Task<PunchReport> upgrade(Ptr self, ConnectionPtr relayed);
+  static io::Task<> reverse(Ptr self, PunchReport* report);
+  static io::Task<> attempt(Ptr self, ConnectionPtr relayed, PunchReport* report);
+  static io::Task<io::Result<Agreed>> agree(Ptr self, ConnectionPtr relayed);
+  static io::Task<> respond(Ptr self, swarm::IncomingStream in);
+  static io::Task<io::Result<Agreed>> agree_as_responder(Ptr self, swarm::IncomingStream in);
+  static io::Task<> dial_together(Ptr self, Agreed agreed, Role role, PunchReport* report);
+  static io::Task<> wait_until(Ptr self, io::TimePoint at);
+
+  void connected(PunchReport& report, ConnectionPtr connection, Outcome outcome);
+  void report(const PunchReport& report);
+  std::vector<Multiaddr> own_addresses() const;
+
+  std::shared_ptr<swarm::Swarm> swarm;
+  identify::Identify identify;
+  DcutrProfile profile;
+  std::vector<Reported> when_reported;
+  std::set<PeerId> opening;     // peers with an upgrade of ours
+  std::set<PeerId> responding;  // peers with an exchange that has not reached SYNC
+  std::size_t active = 0;
+  io::Signal interrupted;
+  bool stopped = false;
+};
+
+io::Task<> HolePuncher::State::open(Ptr self, ConnectionPtr relayed) {
+  ++self->active;
+  const auto report = co_await upgrade(self, std::move(relayed));
+  --self->active;
+  self->report(report);
+}
+
+io::Task<PunchReport> HolePuncher::State::upgrade(Ptr self, ConnectionPtr relayed) {
+  PunchReport report{.peer = relayed->remote(), .side = Side::opener};
+  // Without its identify the remote may still punch; it has only told us no address for a reversal.
+  co_await self->identify.wait_for(relayed);
+  if (self->stopped || relayed->closed()) {
+    report.cause = Error::relayed_connection_lost;
+    co_return report;
+  }
+  if (self->swarm->direct_connection_to(report.peer)) {
+    report.cause = Error::direct_connection_exists;
+    co_return report;
+  }
+  if (!self->opening.insert(report.peer).second) {
+    report.cause = Error::already_active;
+    co_return report;
+  }
+  co_await reverse(self, &report);
+  for (int i = 0; i < self->profile.attempts && !report.connection && !report.cause; ++i) {
+    co_await attempt(self, relayed, &report);
+  }
+  if (!report.connection && !report.cause) report.cause = Error::no_attempt_connected;
+  self->opening.erase(report.peer);
+  co_return report;
+}
+
+/// Connection reversal: the remote may be reachable without its help.
+io::Task<> HolePuncher::State::reverse(Ptr self, PunchReport* report) {
+  auto addresses = self->swarm->peers().find(report->peer).addresses;
+  std::erase_if(addresses, [](const Multiaddr& address) { return !is_usable(address); });
+  if (addresses.empty()) co_return;
+
+  auto& reversal = report->reversal.emplace();
+  reversal.dialled_at = self->swarm->scheduler().now();
+  self->swarm->trace("dcutr.reverse", std::to_string(addresses.size()));
+  swarm::DialRequest request{report->peer, std::move(addresses), true, std::nullopt,
+                             self->profile.reversal_limit};
+  auto dial = co_await self->swarm->dial(std::move(request));
+  reversal.cause = dial.error;
+  reversal.failures = std::move(dial.failures);
+  if (dial.connection) self->connected(*report, std::move(dial.connection), Outcome::reversed);
+}
+
+/// One exchange, and the dial that it agreed on. Leaves a cause when there is no point in another one.
+io::Task<> HolePuncher::State::attempt(Ptr self, ConnectionPtr relayed, PunchReport* report) {
+  if (auto direct = self->swarm->direct_connection_to(report->peer)) {
+    const auto outcome = report->attempts.empty() ? Outcome::reversed : Outcome::punched;
+    self->connected(*report, std::move(direct), outcome);
+    co_return;
+  }
+  if (self->own_addresses().empty()) {
+    report->cause = Error::no_address_to_send;
+    co_return;
+  }
+  report->outcome = Outcome::failed;
+  report->attempts.emplace_back();
+  auto agreed = co_await agree(self, relayed);
+  if (!agreed) {
+    report->cause = relayed->closed() ? Error::relayed_connection_lost : agreed.error();
+    report->attempts.back().cause = report->cause;
+    co_return;
+  }
+  // SYNC is half-way to the remote when half a round trip has passed: it will dial then.
+  co_await wait_until(self, agreed->synced_at + agreed->round_trip / 2);
+  co_await dial_together(self, std::move(*agreed), Role::server, report);
+}
+
+io::Task<io::Result<HolePuncher::State::Agreed>> HolePuncher::State::agree(Ptr self, ConnectionPtr relayed) {
+  auto& scheduler = self->swarm->scheduler();
+  std::vector<std::string> protocols(1, std::string(dcutr_protocol));
+  const auto opened = co_await relayed->open_stream(std::move(protocols));
+  if (!opened) co_return tl::unexpected(opened.error());
+  const auto stream = opened->stream;
+  const io::Deadline deadline(scheduler, stream, self->profile.stream_limit);
+  const auto most = self->profile.max_message_bytes;
+
+  const auto began = scheduler.now();
+  self->swarm->trace("dcutr.connect.sent", relayed->remote().short_string());
+  const auto connect = co_await write_message(*stream, MessageType::connect, self->own_addresses(), most);
+  if (!connect) co_return tl::unexpected(connect.error());
+
+  auto answer = co_await read_message(*stream, MessageType::connect, most);
+  if (answer && answer->empty()) answer = io::fail(Error::no_usable_address);
+  if (!answer) {
+    stream->reset(answer.error());
+    co_return tl::unexpected(answer.error());
+  }
+  const auto round_trip = scheduler.now() - began;
+  self->swarm->trace("dcutr.connect.received", std::to_string(round_trip.count()) + " ns");
+
+  const auto sync = co_await write_message(*stream, MessageType::sync, {}, most);
+  if (!sync) co_return tl::unexpected(sync.error());
+  const auto synced_at = scheduler.now();
+  self->swarm->trace("dcutr.sync.sent", relayed->remote().short_string());
+  io::spawn(scheduler.executor(), io::end_gracefully(scheduler, stream, self->profile.stream_limit));
+  co_return Agreed{std::move(*answer), round_trip, synced_at};
+}
+
+io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
+  if (!self) co_return;
+  const auto peer = in.connection->remote();
+  PunchReport report{.peer = peer, .side = Side::responder};
+  if (!in.connection->relayed()) {
+    report.cause = Error::not_relayed;
+  } else if (in.connection->facts().direction != swarm::Direction::outbound) {
+    report.cause = Error::not_dialled_by_us;
+  } else if (self->own_addresses().empty()) {
+    report.cause = Error::no_address_to_send;
+  } else if (!self->responding.insert(peer).second) {
+    report.cause = Error::already_active;
+  }
+  if (report.cause) {
+    in.stream->reset(report.cause);
+    self->report(report);
+    co_return;
+  }
+  ++self->active;
+  report.outcome = Outcome::failed;
+  report.attempts.emplace_back();
+  const auto relayed = in.connection;
+  auto agreed = co_await agree_as_responder(self, std::move(in));
+  self->responding.erase(peer);
+  if (agreed) {
+    co_await dial_together(self, std::move(*agreed), Role::client, &report);
+    if (!report.connection) report.cause = report.attempts.back().cause;
+  } else {
+    report.cause = relayed->closed() ? Error::relayed_connection_lost : agreed.error();
+    report.attempts.back().cause = report.cause;
+  }
+  --self->active;
+  self->report(report);
+}
+
+io::Task<io::Result<HolePuncher::State::Agreed>> HolePuncher::State::agree_as_responder(
+    Ptr self, swarm::IncomingStream in) {
+  auto& scheduler = self->swarm->scheduler();
+  const auto stream = in.stream;
+  const io::Deadline deadline(scheduler, stream, self->profile.stream_limit);
+  const auto most = self->profile.max_message_bytes;
+
+  auto addresses = co_await read_message(*stream, MessageType::connect, most);
+  if (addresses && addresses->empty()) addresses = io::fail(Error::no_usable_address);
+  if (!addresses) {
+    stream->reset(addresses.error());
+    co_return tl::unexpected(addresses.error());
+  }
+  self->swarm->trace("dcutr.connect.received", in.connection->remote().short_string());
+  const auto connect = co_await write_message(*stream, MessageType::connect, self->own_addresses(), most);
+  if (!connect) co_return tl::unexpected(connect.error());
+  self->swarm->trace("dcutr.connect.sent", in.connection->remote().short_string());
+
+  const auto sync = co_await read_message(*stream, MessageType::sync, most);
+  if (!sync) {
+    stream->reset(sync.error());
+    co_return tl::unexpected(sync.error());
+  }
+  self->swarm->trace("dcutr.sync.received", in.connection->remote().short_string());
+  io::spawn(scheduler.executor(), io::end_gracefully(scheduler, stream, self->profile.stream_limit));
+  co_return Agreed{std::move(*addresses), {}, scheduler.now()};
+}
+
+/// Dials all addresses in this instant, and keeps what came of it in the last attempt of the report.
+io::Task<> HolePuncher::State::dial_together(Ptr self, Agreed agreed, Role role, PunchReport* report) {
+  auto& attempt = report->attempts.back();
+  attempt.round_trip = agreed.round_trip;
+  attempt.dialled_at = self->swarm->scheduler().now();
+  self->swarm->trace("dcutr.dial", role == Role::client ? "client" : "server");
+  swarm::DialRequest request{report->peer, std::move(agreed.addresses), true, role, self->profile.dial_limit};
+  auto dial = co_await self->swarm->dial(std::move(request));
+  attempt.cause = dial.error;
+  attempt.failures = std::move(dial.failures);
+  if (dial.connection) self->connected(*report, std::move(dial.connection), Outcome::punched);
+}
+
+/// Ends early when everything is stopped.
+io::Task<> HolePuncher::State::wait_until(Ptr self, io::TimePoint at) {
+  while (!self->stopped && self->swarm->scheduler().now() < at) co_await self->interrupted.wait_until(at);
+}
+
+void HolePuncher::State::connected(PunchReport& report, ConnectionPtr connection, Outcome outcome) {
+  report.outcome = outcome;
+  report.transport = connection->facts().remote_address.transport();
+  report.connection = std::move(connection);
+}
+
+void HolePuncher::State::report(const PunchReport& report) {
+  switch (report.outcome) {
+    case Outcome::not_started:
+      swarm->trace("dcutr.not_started", report.cause.message());
+      break;
+    case Outcome::reversed:
+      swarm->trace("dcutr.reversed", report.connection->facts().remote_address.to_string());
+      break;
+    case Outcome::punched:
+      swarm->trace("dcutr.success", report.connection->facts().remote_address.to_string());
+      break;
+    case Outcome::failed:
+      swarm->trace("dcutr.failed", report.cause.message());
+      break;
+  }
+  for (const auto& callback : when_reported) callback(report);
+}
+
+std::vector<Multiaddr> HolePuncher::State::own_addresses() const {
+  auto addresses = swarm->addresses().punchable();
+  std::erase_if(addresses, [](const Multiaddr& address) { return !is_usable(address); });
+  return addresses;
+}
+
+io::Duration PunchReport::round_trip() const {
+  const auto measured = std::find_if(attempts.rbegin(), attempts.rend(),
+                                     [](const Attempt& attempt) { return attempt.round_trip.count() > 0; });
+  return measured == attempts.rend() ? io::Duration::zero() : measured->round_trip;
+}
+
+HolePuncher::HolePuncher(std::shared_ptr<swarm::Swarm> swarm, identify::Identify identify,
+                         DcutrProfile profile)
+    : state_(std::make_shared<State>(std::move(swarm), std::move(identify), profile)) {
+  const std::weak_ptr<State> weak = state_;
+  auto& on = *state_->swarm;
+  on.handle(
+      std::string(dcutr_protocol),
+      [weak](swarm::IncomingStream in) { return State::respond(weak.lock(), std::move(in)); },
+      swarm::OverLimited::yes);
+  on.on_connected([weak](const ConnectionPtr& connection) {
+    const auto state = weak.lock();
+    if (!state || !connection->relayed() || connection->facts().direction != swarm::Direction::inbound)
+      return;
+    io::spawn(state->swarm->scheduler().executor(), State::open(state, connection));
+  });
+}
+
+HolePuncher::~HolePuncher() { stop(); }
+
+void HolePuncher::on_report(Reported callback) { state_->when_reported.push_back(std::move(callback)); }
+
+std::size_t HolePuncher::active() const { return state_->active; }
+
+void HolePuncher::stop() {
+  state_->stopped = true;
+  state_->swarm->unhandle(dcutr_protocol);
+  state_->interrupted.notify_all();
+}
+
+}  // namespace flaresim::dcutr
