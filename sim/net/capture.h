@@ -8,8 +8,8 @@
 
 namespace flaresim::net {
 
-/// Writes packets as a pcap file: LINKTYPE_RAW (IPv4 and IPv6 mixed), nanosecond timestamps on the simulation's
-/// calendar, little-endian on every machine. Same run, same bytes.
+/// Writes packets as a pcap file: LINKTYPE_RAW (IPv4 and IPv6 mixed), nanosecond timestamps on the
+/// simulation's calendar, little-endian on every machine. Same run, same bytes.
 /// https://www.tcpdump.org/manpages/pcap-savefile.5.html
 ///
 /// The stream outlives the capture, and the capture whatever it is attached to. The simulation must have been

@@ -30,7 +30,8 @@ struct SynEvent {
 /// 4. Destroying it takes it off the network without another packet. Its sockets are destroyed before it.
 class Host final : public io::Network {
  public:
-  /// At most one address a family. `random` is this host's own; its sequence numbers and ports derive from it.
+  /// At most one address a family. `random` is this host's own; its sequence numbers and ports derive from
+  /// it.
   Host(engine::Simulation& simulation, std::vector<io::IpAddress> addresses, io::Random random);
   ~Host() override;
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -34,22 +35,23 @@ struct Site {
   std::vector<io::IpAddress> addresses;
 };
 
-enum class CoreDrop { no_route, loss, queue_full };
+enum class CoreDrop { no_route, cut, loss, queue_full };
 std::string_view to_string(CoreDrop reason);
 
 struct CoreCounters {
   std::uint64_t forwarded = 0;
   std::uint64_t no_route = 0;
+  std::uint64_t cut = 0;
   std::uint64_t lost = 0;
   std::uint64_t queue_full = 0;
 };
 
 /// The Internet between access links: takes a packet to the port that holds its destination.
 ///
-/// 1. The delay is access link up, region to region, extra delay of the ordered pair, access link down; all exact
-///    to the nanosecond.
-/// 2. Packets from one site to another never overtake each other, whatever the jitter: none is delivered earlier
-///    than the one sent before it.
+/// 1. The delay is access link up, region to region, extra delay of the ordered pair, access link down; all
+///    exact to the nanosecond.
+/// 2. Packets from one site to another never overtake each other, whatever the jitter: none is delivered
+///    earlier than the one sent before it.
 /// 3. A packet that nobody's address matches is dropped.
 /// 4. Random numbers come from streams named after the sites, so adding a site changes no other's packets.
 /// 5. It outlives the run: packets that are under way hold on to it.
@@ -60,16 +62,21 @@ class Internet {
   Internet(engine::Simulation& simulation, DelayMatrix one_way, io::Random random, CoreProfile profile = {});
   ~Internet();
 
-  /// Fails with `errc::invalid_argument` for an unknown region, `errc::address_in_use` when an address or a /64 is
-  /// held by another site.
+  /// Fails with `errc::invalid_argument` for an unknown region, `errc::address_in_use` when an address or a
+  /// /64 is held by another site.
   io::Result<SiteId> attach(Port& port, const Site& site);
 
-  /// A delay that only packets from one site to another have, on top of everything else; makes paths asymmetric.
+  /// A delay that only packets from one site to another have, on top of everything else; makes paths
+  /// asymmetric.
   void set_extra_delay(SiteId from, SiteId to, io::Duration one_way);
+  /// From now on no packet passes from one site to another: a fault on the path.
+  void cut(SiteId from, SiteId to) { cuts_.insert({from, to}); }
 
   /// Records every packet that enters the core; null stops.
   void capture(Capture* capture) { capture_ = capture; }
-  void on_drop(std::function<void(CoreDrop, const PacketSummary&)> observer) { on_drop_ = std::move(observer); }
+  void on_drop(std::function<void(CoreDrop, const PacketSummary&)> observer) {
+    on_drop_ = std::move(observer);
+  }
   const CoreCounters& counters() const { return counters_; }
 
  private:
@@ -91,6 +98,7 @@ class Internet {
   std::unordered_map<std::uint32_t, Access*> v4_;
   std::unordered_map<std::uint64_t, Access*> v6_;  // by /64
   std::map<std::pair<SiteId, SiteId>, io::Duration> extra_;
+  std::set<std::pair<SiteId, SiteId>> cuts_;
   std::unordered_map<std::uint64_t, io::TimePoint> last_delivery_;  // by ordered pair of sites
   std::size_t prune_at_ = 1024;
   Capture* capture_ = nullptr;

@@ -10,11 +10,12 @@ namespace flaresim::net {
 
 /// One direction of an access link.
 struct LinkDirection {
-  io::Duration delay{};           ///< propagation, one way
-  io::Duration jitter{};          ///< half width: the delay is uniform in `delay` ± `jitter`; at most `delay`
+  io::Duration delay{};   ///< propagation, one way
+  io::Duration jitter{};  ///< half width: the delay is uniform in `delay` ± `jitter`; at most `delay`
   std::uint64_t bits_per_second = 0;  ///< 0: unlimited
-  std::uint64_t queue_bytes = 0;  ///< waiting and in transmission, beyond which packets are dropped; 0: unlimited
-  double loss = 0;                ///< probability that a packet is lost, in [0, 1]
+  std::uint64_t queue_bytes =
+      0;            ///< waiting and in transmission, beyond which packets are dropped; 0: unlimited
+  double loss = 0;  ///< probability that a packet is lost, in [0, 1]
 
   friend bool operator==(const LinkDirection&, const LinkDirection&) = default;
 };
@@ -31,7 +32,8 @@ enum class LinkDrop { loss, queue_full };
 
 /// The queue and the noise of one direction while packets cross it.
 ///
-/// 1. Packets are serialised one after the other at the link's rate: the last bit of a packet of n bytes leaves
+/// 1. Packets are serialised one after the other at the link's rate: the last bit of a packet of n bytes
+/// leaves
 ///    n·8/rate after it began, rounded up to the nanosecond.
 /// 2. A packet that would bring the backlog above `queue_bytes` is dropped at the tail.
 class LinkState {

@@ -30,19 +30,21 @@ struct NatEvent {
 /// A router at home, at a carrier or in a company: `nat::Nat` between inside ports and a network outside.
 ///
 /// 1. Inside ports reach each other directly, without the NAT; everything else passes it.
-/// 2. Its outside is a port like any other: plug it into the core, or into the inside of another box (a carrier's).
+/// 2. Its outside is a port like any other: plug it into the core, or into the inside of another box (a
+/// carrier's).
 /// 3. It outlives the run.
 class NatBox {
  public:
-  /// `outside` is its own IPv4 address; may be absent where nothing is translated. `random` names its streams.
-  NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour, std::optional<io::IpAddress> outside,
-         const io::Random& random);
+  /// `outside` is its own IPv4 address; may be absent where nothing is translated. `random` names its
+  /// streams.
+  NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour,
+         std::optional<io::IpAddress> outside, const io::Random& random);
   ~NatBox();
 
   Port& outside();
 
-  /// Plugs a host, or another box's outside, into the LAN. An IPv6 address whose low 64 bits are zero stands for
-  /// its whole /64. Fails with `errc::address_in_use`.
+  /// Plugs a host, or another box's outside, into the LAN. An IPv6 address whose low 64 bits are zero stands
+  /// for its whole /64. Fails with `errc::address_in_use`.
   io::Result<> attach(Port& port, const std::vector<io::IpAddress>& addresses, const LinkProfile& lan);
 
   nat::Nat& nat();

@@ -26,7 +26,8 @@ PacketSummary summarise(const ns3::Packet& packet);
 /// `TCP 192.0.2.1:4001 > 198.51.100.7:4001 SYN`
 std::string to_string(const PacketSummary& packet);
 
-/// A packet's first bytes, as many as headers can need (an ICMP error with the headers of the packet it is about).
+/// A packet's first bytes, as many as headers can need (an ICMP error with the headers of the packet it is
+/// about).
 constexpr std::size_t max_head_bytes = 160;
 
 /// Copies the head out, at most `into.size()` bytes, and says how many there were.

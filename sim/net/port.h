@@ -32,8 +32,8 @@ class Port {
   Attachment* attachment_ = nullptr;
 };
 
-/// A socket in the wall: where a network (the core, or the inside of a NAT) holds one port. Either side may be
-/// destroyed first; packets that are on their way to a port that has gone are lost.
+/// A socket in the wall: where a network (the core, or the inside of a NAT) holds one port. Either side may
+/// be destroyed first; packets that are on their way to a port that has gone are lost.
 class Attachment {
  public:
   explicit Attachment(Port& port);
