@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "sim/nat/behaviour.h"
+#include "sim/report/report.h"
+#include "sim/study/run.h"
+#include "sim/study/summary.h"
+#include "sim/world/world_data.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using namespace flaresim;
+
+constexpr int max_jobs = 1024;
+
+struct Result {
+  py::list rows;
+  py::dict summary;
+
+  py::object frame() const { return py::module_::import("pandas").attr("DataFrame")(rows); }
+};
+
+/// Texts stand for themselves; everything else is written as JSON, which is YAML.
+std::string value_text(const py::handle& value) {
+  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
+  return py::module_::import("json").attr("dumps")(value).cast<std::string>();
+}
+
+std::vector<world::Assignment> assignments_of(const py::dict& set, const py::object& trials,
+                                              const py::object& seed) {
+  std::vector<world::Assignment> assignments;
+  for (const auto& [key, value] : set) {
+    assignments.push_back({py::str(key).cast<std::string>(), value_text(value), "set"});
+  }
+  if (!trials.is_none()) assignments.push_back({"trials", value_text(trials), "argument"});
+  if (!seed.is_none()) assignments.push_back({"seed", value_text(seed), "argument"});
+  return assignments;
+}
+
+std::vector<study::Axis> axes_of(const py::dict& sweep) {
+  std::vector<study::Axis> axes;
+  for (const auto& [key, values] : sweep) {
+    const auto name = py::str(key).cast<std::string>();
+    // A text is a sequence too, of letters.
+    if (py::isinstance<py::str>(values))
+      throw py::value_error("sweep " + name + ": expected a list of values");
+    study::Axis axis{.key = name, .values = {}};
+    for (const auto& value : py::reinterpret_borrow<py::object>(values))
+      axis.values.push_back(value_text(value));
+    axes.push_back(std::move(axis));
+  }
+  return axes;
+}
+
+py::object python_value(const report::FieldValue& value) {
+  return std::visit([](const auto& it) { return py::object(py::cast(it)); }, value);
+}
+
+py::dict dictionary(const study::Plan& plan, const study::Row& row) {
+  py::dict result;
+  for (const auto& field : report::fields(plan, row)) result[py::str(field.name)] = python_value(field.value);
+  return result;
+}
+
+/// Python's own handler of SIGINT only notes the signal; what it raises comes about here.
+bool python_interrupted() {
+  const py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+std::vector<study::Row> run_trials(const study::Plan& plan, const world::WorldData& data, int jobs) {
+  std::vector<study::Row> rows;
+  const auto trial = [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
+                         const world::TrialOptions& options) {
+    return world::run_trial(scenario, data, seed, index, options);
+  };
+  study::RunOptions options{.jobs = jobs, .skip = 0, .pcap_directory = {}, .interrupted = python_interrupted};
+  io::Result<study::RunEnd> end;
+  {
+    const py::gil_scoped_release no_gil;
+    end = study::run(plan, trial, options, [&](const study::Row& row) {
+      rows.push_back(row);
+      return io::Result<>{};
+    });
+  }
+  if (!end) throw std::runtime_error("workers: " + end.error().message());
+  if (*end == study::RunEnd::interrupted) throw py::error_already_set();
+  return rows;
+}
+
+Result run(const std::string& path, const py::object& trials, const py::object& seed, const py::dict& set,
+           int jobs, const py::dict& sweep) {
+  if (jobs < 1 || jobs > max_jobs) throw py::value_error(fmt::format("jobs: expected 1 to {}", max_jobs));
+  const auto folder = world::data_directory();
+  const auto plan = study::make_plan(path, assignments_of(set, trials, seed), axes_of(sweep), folder);
+  if (!plan) throw py::value_error(to_string(plan.error()));
+  const auto data = world::WorldData::load(folder);
+  if (!data) throw py::value_error(to_string(data.error()));
+
+  Result result;
+  study::Summarizer summarizer(*plan);
+  for (const auto& row : run_trials(*plan, *data, jobs)) {
+    summarizer.add(row);
+    result.rows.append(dictionary(*plan, row));
+  }
+  result.summary = py::module_::import("json").attr("loads")(report::json(summarizer.finish()));
+  return result;
+}
+
+std::string parse_nat(const std::string& text) {
+  const auto behaviour = nat::parse_behaviour(text);
+  if (behaviour) return to_string(*behaviour);
+  const auto& error = behaviour.error();
+  throw py::value_error(fmt::format("{}: character {}: {}{}", text, error.offset + 1, error.message,
+                                    error.nearest.empty() ? "" : "; did you mean '" + error.nearest + "'?"));
+}
+
+py::dict nat_presets() {
+  py::dict presets;
+  for (const auto& preset : nat::presets()) presets[py::str(preset.name)] = py::str(preset.inline_form);
+  return presets;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(flaresim, module) {
+  module.doc() =
+      "How often do peers behind NATs get a direct connection? Real protocol code in a simulated network.";
+  module.attr("__version__") = study::build_info().version;
+  py::class_<Result>(module, "Result", "What a run found.")
+      .def_readonly("rows", &Result::rows, "One dictionary a trial.")
+      .def_readonly("summary", &Result::summary, "Counts, rates with intervals, groups, and the build.")
+      .def("frame", &Result::frame, "The rows as a pandas data frame.");
+  module.def("run", &run, "Runs a scenario file.", py::arg("path"), py::arg("trials") = py::none(),
+             py::arg("seed") = py::none(), py::arg("set") = py::dict(), py::arg("jobs") = 1,
+             py::arg("sweep") = py::dict());
+  module.def("parse_nat", &parse_nat, "The canonical inline form of a NAT.", py::arg("text"));
+  module.def("nat_presets", &nat_presets, "Names of the presets, with their inline forms.");
+}
