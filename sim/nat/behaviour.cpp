@@ -5,7 +5,6 @@
 #include <cctype>
 #include <charconv>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -45,29 +44,33 @@ constexpr Word<double> unit_words[] = {{"ms", 0.001}, {"s", 1}, {"min", 60}, {"h
 /// No router forgets later than this; it also keeps every deadline inside the range of `Time`.
 constexpr Seconds longest_timeout = std::chrono::hours(24 * 365);
 
+/// Letters to insert, delete, replace or swap with their neighbour to make one text of the other, whatever
+/// the case (optimal string alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
+  const auto same = [](char c, char d) {
+    return std::tolower(static_cast<unsigned char>(c)) == std::tolower(static_cast<unsigned char>(d));
+  };
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i)
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + !same(a[i - 1], b[j - 1])});
+      if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
-  }
-  return row.back();
+  return d[a.size()][b.size()];
 }
 
-/// The word that `text` most likely means: at most half of its letters (and one of a short word) may differ.
+/// The word that `text` most likely means: at most half of its letters may differ.
 std::string nearest_word(std::string_view text, const std::vector<std::string_view>& words) {
   std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, text.size() / 2) + 1;
+  std::size_t best_distance = (text.size() + 1) / 2 + 1;
   if (text.empty() || text.size() > 64) return {};
   for (const auto word : words) {
     const std::size_t distance = edit_distance(text, word);
-    if (distance < best_distance && distance < word.size()) best = word, best_distance = distance;
+    if (distance < best_distance && distance < std::max(text.size(), word.size()))
+      best = word, best_distance = distance;
   }
   return std::string(best);
 }
@@ -110,7 +113,8 @@ Failure read_duration(const Token& token, Seconds& into) {
   const char* const end = token.text.data() + token.text.size();
   double count = 0;
   const auto [rest, error] = std::from_chars(token.text.data(), end, count, std::chars_format::fixed);
-  if (error != std::errc()) return NotationError{"a duration is a number and a unit", token.offset, {}};
+  if (error != std::errc() || !std::isdigit(static_cast<unsigned char>(token.text[0])))
+    return NotationError{"a duration is a number and a unit", token.offset, {}};
   const std::size_t digits = rest - token.text.data();
   const Token unit{token.text.substr(digits), token.offset + digits};
   double unit_seconds = 0;

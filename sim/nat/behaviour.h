@@ -47,7 +47,10 @@ enum class Refresh { outbound, inbound, both };
 
 /// The whole behaviour of one NAT or firewall: a value, compared and copied like one.
 struct Behaviour {
-  bool translates = true;  ///< false: no address translation (public hosts, IPv6); filtering still applies
+  /// False: no address translation (public hosts); filtering still applies, by the rules of IPv6 (nat.h).
+  /// Without translation, endpoint-independent filtering means an open network: everything passes in both
+  /// directions.
+  bool translates = true;
   Mapping mapping = Mapping::endpoint_independent;
   Filtering filtering = Filtering::address_and_port_dependent;
   Ports ports = Ports::preserve;
@@ -57,9 +60,9 @@ struct Behaviour {
   Unsolicited tcp_unsolicited = Unsolicited::drop;
   bool udp_blocked = false;  ///< no UDP at all, in either direction
 
-  Seconds udp_timeout;            ///< RFC 4787 REQ-5: at least 2 min, 5 min recommended
-  Seconds udp_unreplied_timeout;  ///< until the first reply; Linux: 30 s, then `udp_timeout`
-  Refresh udp_refresh = Refresh::outbound;
+  Seconds udp_timeout;                      ///< RFC 4787 REQ-5: at least 2 min, 5 min recommended
+  Seconds udp_unreplied_timeout;            ///< until the first reply; Linux: 30 s, then `udp_timeout`
+  Refresh udp_refresh = Refresh::outbound;  ///< a new session always starts its timer
   Seconds tcp_transitory_timeout;   ///< before established and after FIN. RFC 5382 REQ-5: at least 4 min
   Seconds tcp_established_timeout;  ///< RFC 5382 REQ-5: at least 2 h 4 min
   Seconds tcp_reset_timeout;        ///< after a RST (RFC 7857 §2.2); Linux: 10 s

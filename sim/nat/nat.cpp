@@ -129,10 +129,7 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
                   is_translated(packet),
                   {packet.destination, segment.destination_port},
                   {packet.source, segment.source_port}};
-  if (table_.is_taken(flow)) {
-    table_.take(flow);
-    return drop(Rule::committed);
-  }
+  if (table_.is_taken(flow)) return unsolicited(packet, segment, flow, Rule::committed);
   const Id id = table_.session_at(flow);
   if (id == nobody) return let_in(packet, segment, flow);
   const Session& session = table_.session(id);
@@ -147,7 +144,9 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
 /// A packet on no session: the filter decides, and whether it opens one depends on who will need it.
 Verdict Nat::Box::let_in(const Packet& packet, const Segment& segment, const Flow& flow) {
   const Id binding = table_.binding_at(flow);
-  if (binding == nobody) return unsolicited(packet, segment, flow, Rule::no_mapping);
+  if (binding == nobody)
+    return unsolicited(packet, segment, flow,
+                       table_.is_port_in_use(flow) ? Rule::filtered : Rule::no_mapping);
   if (!table_.lets_in(binding, flow.remote)) return unsolicited(packet, segment, flow, Rule::filtered);
   const Endpoint inside = table_.inside(binding);
   bool opens = flow.transport == Transport::udp &&
@@ -212,6 +211,7 @@ Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, cons
       if (!flow.translated || (is_tcp && !is_opening(segment.tcp_flags))) break;
       table_.take(flow);
       verdict.rule = Rule::committed;
+      if (!is_tcp) verdict.answer = unreachable(packet, Unreachable::port);
       break;
   }
   return verdict;

@@ -86,9 +86,9 @@ void Table::expire_taken(Transport transport) {
 }
 
 bool Table::empty() const {
-  return sessions_.size() + bindings_.size() + ownerships_.size() + contacts_.size() + taken_.size() +
-             session_index_.size() + pinned_index_.size() + binding_index_.size() + ownership_index_.size() +
-             contact_index_.size() + taken_index_.size() ==
+  return sessions_.size() + bindings_.size() + ownerships_.size() + port_uses_.size() + contacts_.size() +
+             taken_.size() + session_index_.size() + pinned_index_.size() + binding_index_.size() +
+             ownership_index_.size() + port_use_index_.size() + contact_index_.size() + taken_index_.size() ==
          0;
 }
 
@@ -399,6 +399,29 @@ Id Table::find_ownership(Transport transport, std::uint16_t port, const Endpoint
   });
 }
 
+bool Table::is_port_in_use(const Flow& flow) const {
+  return flow.translated && find_port_use(flow.transport, flow.local.port) != nobody;
+}
+
+Id Table::find_port_use(Transport transport, std::uint16_t port) const {
+  return port_use_index_.find(ownership_hash(transport, port, {}), [&](Id id) {
+    return port_uses_[id].transport == transport && port_uses_[id].port == port;
+  });
+}
+
+/// Ports that have one owner towards everybody need no counting: their ownership says it.
+void Table::count_port(Transport transport, std::uint16_t port, int change) {
+  if (owner_key(anybody, behaviour_) == Endpoint{}) return;
+  Id id = find_port_use(transport, port);
+  if (id == nobody) {
+    id = port_uses_.add({port, transport, 0});
+    port_use_index_.insert(ownership_hash(transport, port, {}), id);
+  }
+  if (port_uses_[id].ownerships += change) return;
+  port_use_index_.erase(ownership_hash(transport, port, {}), id);
+  port_uses_.remove(id);
+}
+
 void Table::own(Id id, const Endpoint& remote) {
   Binding& binding = bindings_[id];
   const Endpoint key = owner_key(remote, behaviour_);
@@ -406,6 +429,7 @@ void Table::own(Id id, const Endpoint& remote) {
   if (binding.ownership == nobody) {
     binding.ownership = ownerships_.add({key, binding.port, binding.transport, {}});
     ownership_index_.insert(ownership_hash(binding.transport, binding.port, key), binding.ownership);
+    count_port(binding.transport, binding.port, +1);
   }
   ownerships_[binding.ownership].bindings.push_back(bindings_, id);
 }
@@ -416,6 +440,7 @@ void Table::disown(Id id) {
   ownership.bindings.remove(bindings_, id);
   if (ownership.bindings.front() != nobody) return;
   ownership_index_.erase(ownership_hash(ownership.transport, ownership.port, ownership.key), at);
+  count_port(ownership.transport, ownership.port, -1);
   ownerships_.remove(at);
   exhausted_.reset();
 }

@@ -67,6 +67,8 @@ class Table {
   Id session_at(const Flow& outside) const;
   /// The binding to which a packet from outside is addressed, whether or not its filter lets the packet in.
   Id binding_at(const Flow& outside) const;
+  /// Some binding has this outside port, be it towards other remotes.
+  bool is_port_in_use(const Flow& outside) const;
   bool lets_in(Id binding, const Endpoint& remote) const;
   /// A new session for a remote that was let in, on which the caller lets the packet pass at once.
   /// Rule::table_full.
@@ -84,8 +86,6 @@ class Table {
   Endpoint outside(Id binding) const;
   std::size_t size() const { return bindings_.size() + taken_.size(); }
   std::uint64_t bindings_created() const { return bindings_created_; }
-  /// Nothing is stored, however small.
-  bool empty() const;
 
  private:
   using Siblings = List<Session, &Session::sibling>;
@@ -107,6 +107,11 @@ class Table {
     std::uint16_t port = 0;
     Transport transport = Transport::udp;
     CoOwners bindings;  // all of one inside endpoint
+  };
+  struct PortUse {
+    std::uint16_t port = 0;
+    Transport transport = Transport::udp;
+    std::uint32_t ownerships = 0;
   };
   struct Contact {
     Endpoint key;
@@ -138,6 +143,8 @@ class Table {
   Id find_ownership(Transport transport, std::uint16_t port, const Endpoint& key) const;
   Id bind(const Flow& flow, std::uint16_t port, bool indexed);
   tl::expected<Id, Rule> leave_elsewhere(const Flow& flow, bool indexed);
+  Id find_port_use(Transport transport, std::uint16_t port) const;
+  void count_port(Transport transport, std::uint16_t port, int change);
   void own(Id binding, const Endpoint& remote);
   void disown(Id binding);
   void unbind(Id binding);
@@ -178,12 +185,14 @@ class Table {
   Pool<Session> sessions_;
   Pool<Binding> bindings_;
   Pool<Ownership> ownerships_;
+  Pool<PortUse> port_uses_;
   Pool<Contact> contacts_;
   Pool<Taken> taken_;
   Index session_index_;  // by outside endpoint and remote
   Index pinned_index_;   // by inside endpoint and remote
   Index binding_index_;  // by inside endpoint and mapping key
   Index ownership_index_;
+  Index port_use_index_;
   Index contact_index_;
   Index taken_index_;
   std::array<Due, lifetimes> due_;
