@@ -1,0 +1,210 @@
+#include "sim/world/trial.h"
+
+#include <fmt/core.h>
+
+#include <exception>
+#include <fstream>
+
+#include "protocols/relay/relay_error.h"
+#include "sim/world/pair_world.h"
+#include "sim/world/recorder.h"
+
+namespace flaresim::world {
+namespace {
+
+using io::Duration;
+using multiformats::Multiaddr;
+
+/// How long both ends of a punched connection may differ in seeing it, before the trial stops waiting for A.
+constexpr Duration settle_limit = std::chrono::seconds(5);
+
+/// The story of one trial: what A and B do, and what came of it.
+class Story {
+ public:
+  Story(PairWorld& world, Trial& trial) : world_(world), trial_(trial), progress_(world.simulation()) {}
+
+  /// Everything that happens by itself is set up here; the coroutine below drives the rest.
+  void begin() {
+    world_.b().node->hole_puncher().on_report([this](const dcutr::PunchReport& report) {
+      if (report.peer != world_.a().node->id() || report.side != dcutr::Side::opener) return;
+      report_ = report;
+      progress_.notify_all();
+    });
+    world_.a().node->swarm().on_connected([this](const swarm::ConnectionPtr&) { progress_.notify_all(); });
+    io::spawn(world_.simulation().executor(), run());
+  }
+
+  bool over() const { return over_; }
+
+ private:
+  io::Task<> run() {
+    co_await tell();
+    over_ = true;
+  }
+
+  io::Task<> tell() {
+    auto& a = world_.a();
+    auto& b = world_.b();
+    if (!co_await connect_to_servers(b) || !co_await reserve(b) || !co_await connect_to_servers(a)) co_return;
+
+    auto relayed = co_await dial_over_relay(a, b);
+    if (!relayed) co_return;
+    trial_.relayed_after = now();
+    // From here on B acts: it was dialled, so it begins the upgrade.
+    while (!report_) co_await progress_.wait();
+    co_await conclude(*report_, now());
+  }
+
+  Duration now() const { return world_.simulation().now().time_since_epoch(); }
+
+  void end(Outcome outcome, Cause cause) {
+    trial_.outcome = outcome;
+    trial_.cause = cause;
+  }
+
+  io::Task<bool> connect_to_servers(Machine& peer) {
+    for (auto& server : world_.servers()) {
+      swarm::DialRequest request{server.node->id(), world_.addresses_of(server), false, std::nullopt, {}};
+      const auto dial = co_await peer.node->swarm().dial(std::move(request));
+      if (!dial.connection) {
+        end(Outcome::no_connection, Cause::relay_unreachable);
+        co_return false;
+      }
+      // What the server saw of us is an address to punch with.
+      co_await peer.node->identify().wait_for(dial.connection);
+    }
+    co_return true;
+  }
+
+  io::Task<bool> reserve(Machine& peer) {
+    for (std::size_t i = 0; i < world_.relays(); ++i) {
+      auto& relay = world_.servers()[i];
+      const auto reservation =
+          co_await peer.node->relay_client().reserve(relay.node->id(), world_.addresses_of(relay));
+      if (!reservation) {
+        end(Outcome::no_connection, Cause::reservation_refused);
+        co_return false;
+      }
+    }
+    co_return true;
+  }
+
+  io::Task<bool> dial_over_relay(Machine& from, Machine& to) {
+    const auto& relay = world_.relay();
+    swarm::DialRequest request{to.node->id(), {}, false, std::nullopt, {}};
+    for (const auto& address : world_.addresses_of(relay)) {
+      request.addresses.push_back(
+          address.with_peer(relay.node->id()).encapsulate(Multiaddr::circuit()).with_peer(to.node->id()));
+    }
+    const auto dial = co_await from.node->swarm().dial(std::move(request));
+    if (dial.connection) co_return true;
+    const bool circuit_stood = !dial.failures.empty() && dial.failures.front().connected;
+    end(Outcome::no_connection, circuit_stood ? Cause::relayed_upgrade_failed : Cause::circuit_refused);
+    co_return false;
+  }
+
+  io::Task<> conclude(dcutr::PunchReport report, Duration reported_at) {
+    trial_.attempts = static_cast<int>(report.attempts.size());
+    if (const auto rtt = report.round_trip(); rtt > Duration::zero()) trial_.relayed_rtt = rtt;
+
+    if (report.outcome == dcutr::Outcome::reversed || report.outcome == dcutr::Outcome::punched) {
+      if (co_await both_connected()) {
+        end(report.outcome == dcutr::Outcome::reversed ? Outcome::connection_reversed : Outcome::success,
+            Cause::none);
+        trial_.transport = to_string(Transport::tcp);
+        trial_.direct_after = reported_at - *trial_.relayed_after;
+      } else {
+        end(Outcome::failed, Cause::security_failed);
+      }
+      co_return;
+    }
+    const bool exchanged =
+        std::any_of(report.attempts.begin(), report.attempts.end(),
+                    [](const dcutr::Attempt& attempt) { return attempt.dialled_at.has_value(); });
+    end(exchanged ? Outcome::failed : Outcome::no_stream, cause_of_failure(report));
+  }
+
+  /// A direct connection counts when it carries data both ways.
+  io::Task<bool> both_connected() {
+    const auto& b = world_.b().node->id();
+    auto& a = *world_.a().node;
+    const auto deadline = world_.simulation().now() + settle_limit;
+    bool in_time = true;
+    while (in_time && !a.swarm().direct_connection_to(b)) in_time = co_await progress_.wait_until(deadline);
+    const auto connection = a.swarm().direct_connection_to(b);
+    if (!connection) co_return false;
+    const auto rtt = co_await a.ping().ping(connection);
+    if (!rtt) co_return false;
+    trial_.direct_rtt = *rtt;
+    co_return true;
+  }
+
+  static Cause cause_of_failure(const dcutr::PunchReport& report) {
+    if (report.attempts.empty() || !report.attempts.back().dialled_at) {
+      const auto cause = report.attempts.empty() ? report.cause : report.attempts.back().cause;
+      if (cause == dcutr::Error::no_address_to_send || cause == dcutr::Error::no_usable_address ||
+          cause == std::errc::connection_reset) {
+        return Cause::no_address_to_send;
+      }
+      if (cause == negotiation::Error::no_protocol) return Cause::stream_refused;
+      return Cause::protocol_error;
+    }
+    const auto& failures = report.attempts.back().failures;
+    const auto any = [&](auto&& holds) { return std::any_of(failures.begin(), failures.end(), holds); };
+    // B is the server of the pair: connected, and then nothing said, means that A waits for B as well.
+    if (any([](const auto& f) { return f.connected && f.why == std::errc::timed_out; }))
+      return Cause::both_servers;
+    if (any([](const auto& f) { return f.connected; })) return Cause::security_failed;
+    if (any([](const auto& f) { return f.why == std::errc::connection_refused; })) return Cause::refused;
+    return Cause::silence;
+  }
+
+  PairWorld& world_;
+  Trial& trial_;
+  io::Signal progress_;
+  std::optional<dcutr::PunchReport> report_;
+  bool over_ = false;
+};
+
+void run_story(const Scenario& scenario, const WorldData& data, const io::Random& random, const Draw& drawn,
+               const TrialOptions& options, Trial& trial) {
+  Recorder recorder(options, trial);
+  PairWorld world(scenario, data, drawn, random, engine::SimulationOptions{recorder.captures()});
+  recorder.attach(world);
+  Story story(world, trial);
+  story.begin();
+  const auto deadline = world.simulation().now() + scenario.time_limit;
+  if (!world.simulation().run_until([&] { return story.over(); }, deadline)) {
+    trial.outcome = trial.relayed_after ? Outcome::no_stream : Outcome::no_connection;
+    trial.cause = Cause::time_limit;
+  }
+  trial.events = world.simulation().events_executed();
+  trial.packets = world.internet().counters().forwarded;
+  world.for_each_machine(
+      [&](Machine& machine) { trial.handshakes += machine.node->swarm().counters().handshakes; });
+  recorder.finish();
+  world.shut_down();
+}
+
+}  // namespace
+
+Trial run_trial(const Scenario& scenario, const WorldData& data, std::uint64_t seed, std::uint64_t index,
+                const TrialOptions& options) {
+  Trial trial;
+  trial.index = index;
+  try {
+    const auto random = io::Random(seed).derive(fmt::format("trial/{}", index));
+    const auto drawn = draw(scenario, data.regions().names(), random);
+    trial.a = drawn.a;
+    trial.b = drawn.b;
+    trial.relay_region = drawn.relay_regions[drawn.relay];
+    run_story(scenario, data, random, drawn, options, trial);
+  } catch (const std::exception& error) {
+    trial.outcome = Outcome::unknown;
+    trial.cause = Cause::internal_error;
+    trial.error = error.what();
+  }
+  return trial;
+}
+
+}  // namespace flaresim::world

@@ -1,0 +1,380 @@
+#include "sim/world/scenario.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "sim/world/world_data.h"
+
+namespace flaresim::world {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// A file that lives as long as the test.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& text)
+      : path_(std::filesystem::temp_directory_path() /
+              ("scenario-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count_) + ".yaml")) {
+    std::ofstream(path_) << text;
+  }
+  ~TemporaryFile() { std::filesystem::remove(path_); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  std::string path() const { return path_.string(); }
+
+ private:
+  static inline int count_ = 0;
+  std::filesystem::path path_;
+};
+
+tl::expected<Scenario, ScenarioError> load(const std::string& text, const std::vector<Assignment>& set = {}) {
+  const TemporaryFile file(text);
+  return load_scenario(file.path(), set, data_directory());
+}
+
+/// `line:column: message` of what is wrong with a text, or `fine`.
+std::string complaint(const std::string& text, const std::vector<Assignment>& set = {}) {
+  const auto scenario = load(text, set);
+  if (scenario) return "fine";
+  auto error = scenario.error();
+  if (error.line == 0) return to_string(error);
+  EXPECT_THAT(error.file, HasSubstr("scenario-test-"));
+  return std::to_string(error.line) + ":" + std::to_string(error.column) + ": " + error.message;
+}
+
+/// A scenario of which the third line and what follows are given.
+std::string with(const std::string& lines) {
+  return "name: t\npeers: {a: {nat: linux}, b: {nat: open}}\n" + lines + "\n";
+}
+
+/// A population of which nothing is wrong, but for what is replaced.
+std::string population(const std::string& nats = "{linux: 1}", const std::string& regions = "{US_iowa: 1}",
+                       const std::string& accesses = "{dsl: 1}") {
+  return "name: t\npeers:\n  b: {nat: open}\n  a:\n    population:\n      name: p\n      nats: " + nats +
+         "\n      regions: " + regions + "\n      accesses: " + accesses + "\n";
+}
+
+TEST(Scenario, DefaultsFillWhatIsNotGiven) {
+  const auto scenario = load(with(""));
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  EXPECT_EQ(scenario->trials, 100U);
+  EXPECT_EQ(scenario->seed, 1U);
+  EXPECT_EQ(scenario->time_limit, 180s);
+  EXPECT_EQ(scenario->a.kind, (PeerKind{"linux", "", "none"}));
+  EXPECT_EQ(scenario->relays, RelaySpec{});
+  EXPECT_TRUE(scenario->expect.empty());
+}
+
+TEST(Scenario, EveryKeyIsRead) {
+  const auto scenario = load(R"(
+name: all-keys
+description: "two words"
+trials: 7
+seed: 18446744073709551615
+time_limit: 1.5 min
+transports: [tcp]
+ip: [6, 4]
+peers:
+  a: {nat: "APDM/APDF/preserve,udp_timeout=30s", region: DE_frankfurt, access: cable}
+  b: {nat: symmetric, region: JP_tokyo, access: 4g}
+relays: {count: 3, region: UK_london, access: datacenter, asymmetry: 40 ms}
+observers: 4
+unreachable_pairs: 0.25
+expect:
+  punch_rate: {at_least: 0.5, at_most: 1}
+  direct_rate: {at_most: 1e-1}
+)");
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  EXPECT_EQ(scenario->name, "all-keys");
+  EXPECT_EQ(scenario->description, "two words");
+  EXPECT_EQ(scenario->trials, 7U);
+  EXPECT_EQ(scenario->seed, 18446744073709551615U);
+  EXPECT_EQ(scenario->time_limit, 90s);
+  EXPECT_EQ(scenario->ip, (std::vector{4, 6}));
+  EXPECT_EQ(scenario->a.kind, (PeerKind{"APDM/APDF/preserve,udp_timeout=30s", "DE_frankfurt", "cable"}));
+  EXPECT_EQ(scenario->b.kind, (PeerKind{"symmetric", "JP_tokyo", "4g"}));
+  EXPECT_EQ(scenario->relays, (RelaySpec{3, "UK_london", "datacenter", 40ms}));
+  EXPECT_EQ(scenario->observers, 4);
+  EXPECT_EQ(scenario->unreachable_pairs, 0.25);
+  EXPECT_EQ(scenario->expect,
+            (std::vector<Expectation>{{"punch_rate", 0.5, 1.0}, {"direct_rate", std::nullopt, 0.1}}));
+}
+
+TEST(Scenario, DurationsMayHaveAnyOfTheUnits) {
+  const std::vector<std::pair<std::string, io::Duration>> cases{
+      {"20 ms", 20ms},     {"1.5 s", 1500ms}, {"2 min", 2min}, {"1000 us", 1ms},
+      {"3000000 ns", 3ms}, {"1 h", 1h},       {"20ms", 20ms},  {"'7 s'", 7s}};
+  for (const auto& [text, duration] : cases) {
+    const auto scenario = load(with("time_limit: " + text));
+    ASSERT_TRUE(scenario) << text << ": " << to_string(scenario.error());
+    EXPECT_EQ(scenario->time_limit, duration) << text;
+  }
+}
+
+TEST(Scenario, ASingleValueStandsForAListOfOne) {
+  EXPECT_EQ(load(with("ip: 6"))->ip, std::vector{6});
+  EXPECT_EQ(load(with("transports: tcp"))->transports, std::vector{Transport::tcp});
+}
+
+struct Complaint {
+  const char* name;
+  std::string text;
+  std::string expected;
+};
+void PrintTo(const Complaint& complaint, std::ostream* out) { *out << complaint.name; }
+
+class ScenarioComplaint : public testing::TestWithParam<Complaint> {};
+
+TEST_P(ScenarioComplaint, NamesThePlaceAndWhatWasExpected) {
+  EXPECT_THAT(complaint(GetParam().text), StartsWith(GetParam().expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Errors, ScenarioComplaint,
+    testing::Values(
+        Complaint{"UnknownKey", with("trails: 3"), "3:1: unknown key 'trails'; did you mean 'trials'?"},
+        Complaint{"UnknownKeyFarFromAll", with("zzzzzzzz: 3"),
+                  "3:1: unknown key 'zzzzzzzz'; expected one of: name,"},
+        Complaint{"UnknownKeyOfAPeer", "name: t\npeers:\n  a: {nat: linux}\n  b: {nat: open, regoin: x}\n",
+                  "4:18: unknown key 'regoin' in peers.b; did you mean 'region'?"},
+        Complaint{"UnknownPeer", "name: t\npeers: {a: {}, b: {}, c: {}}\n", "2:23: unknown key 'c' in peers"},
+        Complaint{"UnknownKeyOfRelays", with("relays: {cuont: 2}"),
+                  "3:10: unknown key 'cuont' in relays; did you mean 'count'?"},
+        Complaint{"UnknownRate", with("expect: {punchrate: {at_least: 1}}"),
+                  "3:10: unknown key 'punchrate' in expect; did you mean 'punch_rate'?"},
+        Complaint{"UnknownBound", with("expect: {punch_rate: {atleast: 1}}"),
+                  "3:23: unknown key 'atleast' in expect.punch_rate; did you mean 'at_least'?"},
+        Complaint{"DuplicateKey", with("trials: 1\nseed: 2\ntrials: 3"),
+                  "5:1: key 'trials' is given twice (first on line 3)"},
+        Complaint{"DuplicateKeyInside", with("relays: {count: 1, count: 2}"),
+                  "3:20: key 'count' is given twice (first on line 3)"},
+        Complaint{"MissingName", "peers: {a: {}, b: {}}\n", "1:1: key 'name' is missing"},
+        Complaint{"MissingPeers", "name: t\n", "1:1: key 'peers' is missing"},
+        Complaint{"MissingPeer", "name: t\npeers: {a: {}}\n", "2:8: key 'b' is missing in peers"},
+        Complaint{"EmptyFile", "", "1:1: expected a map, not nothing"},
+        Complaint{"NotAMap", "- a\n- b\n", "1:1: expected a map, not a list"},
+        Complaint{"PeerIsNotAMap", "name: t\npeers: {a: linux, b: {}}\n",
+                  "2:12: expected a map in peers.a, not 'linux'"},
+        Complaint{"TextIsAList", with("description: [a]"), "3:14: expected a text, not a list"},
+        Complaint{"ValueIsMissing", with("trials:"),
+                  "3:1: expected a whole number from 1 to 100000000, not nothing"},
+        Complaint{"NameWithASlash", "name: ../x\npeers: {a: {}, b: {}}\n",
+                  "1:7: expected a name of 1 to 100 letters"},
+        Complaint{"TrialsBelowRange", with("trials: 0"),
+                  "3:9: expected a whole number from 1 to 100000000, not '0'"},
+        Complaint{"TrialsAboveRange", with("trials: 100000001"), "3:9: expected a whole number from 1 to"},
+        Complaint{"TrialsNotWhole", with("trials: 1.5"),
+                  "3:9: expected a whole number from 1 to 100000000, not '1.5'"},
+        Complaint{"TrialsQuoted", with("trials: \"5\""),
+                  "3:9: expected a whole number from 1 to 100000000, not a text"},
+        Complaint{"SeedNegative", with("seed: -1"),
+                  "3:7: expected a whole number from 0 to 18446744073709551615, not '-1'"},
+        Complaint{"SeedTooLarge", with("seed: 18446744073709551616"), "3:7: expected a whole number from 0"},
+        Complaint{
+            "DurationWithoutUnit", with("time_limit: 20"),
+            "3:13: expected a number with one of the units h, min, s, ms, us, ns, such as 20 ms, not '20'"},
+        Complaint{"DurationWithUnknownUnit", with("time_limit: 20 sec"),
+                  "3:13: expected a number with one of the units"},
+        Complaint{"DurationWithoutNumber", with("time_limit: ms"),
+                  "3:13: expected a number with one of the units"},
+        Complaint{"DurationNotFinite", with("time_limit: nan s"),
+                  "3:13: expected a number with one of the units"},
+        Complaint{"DurationOfZero", with("time_limit: 0 s"),
+                  "3:13: expected a duration from 1 ms to 24 h, not '0 s'"},
+        Complaint{"DurationAboveRange", with("time_limit: 25 h"),
+                  "3:13: expected a duration from 1 ms to 24 h"},
+        Complaint{"DurationNegative", with("relays: {asymmetry: -1 ms}"),
+                  "3:21: expected a duration from 0 s to 10 s, not '-1 ms'"},
+        Complaint{"DurationIsAList", with("time_limit: [1 s]"),
+                  "3:13: expected a duration such as 20 ms, not a list"},
+        Complaint{"RateAboveOne", with("unreachable_pairs: 1.01"),
+                  "3:20: expected a rate from 0 to 1, not '1.01'"},
+        Complaint{"RateNegative", with("unreachable_pairs: -0.1"),
+                  "3:20: expected a rate from 0 to 1, not '-0.1'"},
+        Complaint{"RateNotANumber", with("unreachable_pairs: few"),
+                  "3:20: expected a rate from 0 to 1, not 'few'"},
+        Complaint{"RateNan", with("unreachable_pairs: nan"), "3:20: expected a rate from 0 to 1, not 'nan'"},
+        Complaint{"RateInPercent", with("unreachable_pairs: 1 %"),
+                  "3:20: expected a rate from 0 to 1, not '1 %'"},
+        Complaint{"UnknownTransport", with("transports: [tcp, tcq]"), "3:19: there is no transport 'tcq'"},
+        Complaint{"TransportTwice", with("transports: [tcp, tcp]"), "3:19: 'tcp' is listed twice"},
+        Complaint{"NoTransport", with("transports: []"), "3:13: expected at least one item"},
+        Complaint{"UnknownIpVersion", with("ip: [4, 5]"), "3:9: expected IP version 4 or 6, not '5'"},
+        Complaint{"IpIsAMap", with("ip: {a: 4}"), "3:5: expected a list, not a map"},
+        Complaint{"NoRelay", with("relays: {count: 0}"),
+                  "3:17: expected a whole number from 1 to 64, not '0'"},
+        Complaint{"UnknownRegion", with("relays: {region: DE_frankfrut}"),
+                  "3:18: there is no region 'DE_frankfrut'; did you mean 'DE_frankfurt'?"},
+        Complaint{"UnknownAccess", with("relays: {access: fiber}"),
+                  "3:18: there is no access link 'fiber'; did you mean 'fibre'?"},
+        Complaint{"UnknownNat", "name: t\npeers:\n  a: {nat: port-restrictet}\n  b: {}\n", "3:12: "},
+        Complaint{"UnknownFiltering", "name: t\npeers:\n  a: {nat: EIM/XPDF}\n  b: {}\n", "3:16: "},
+        Complaint{"UnknownFilteringQuoted", "name: t\npeers:\n  a: {nat: 'EIM/XPDF'}\n  b: {}\n", "3:17: "},
+        Complaint{"UnknownPopulation", "name: t\npeers:\n  a: {population: flare-2021}\n  b: {}\n",
+                  "3:19: there is no population 'flare-2021'; did you mean 'flare-2022'?"},
+        Complaint{"PopulationPath", "name: t\npeers:\n  a: {population: ../../x}\n  b: {}\n",
+                  "3:19: there is no population '../../x'"},
+        Complaint{"PopulationAndNat", "name: t\npeers:\n  a: {population: flare-2022, nat: linux}\n  b: {}\n",
+                  "3:36: peers.a has a population, which draws nat, region and access"},
+        Complaint{"NoBound", with("expect: {punch_rate: {}}"), "3:22: expected at_least, at_most, or both"},
+        Complaint{"BoundsCross", with("expect: {punch_rate: {at_least: 0.9, at_most: 0.8}}"),
+                  "3:22: at_least is above at_most"},
+        Complaint{"NotYaml", with("trials: [1"), "4:1: "},
+        Complaint{"TwoDocuments", with("---\na: 1"), "4:1: a second document"},
+        Complaint{"Tag", with("trials: !!int 3"), "3:9: tags such as"},
+        Complaint{"KeyIsAList", with("? [a]\n: 1"), "3:3: a key must be a single word"},
+        Complaint{"AliasOfItself", with("description: &x [*x]"), "3:14: values are nested too deeply"},
+        Complaint{"SharesDoNotAddUp", population("{linux: 0.5, open: 0.4}"),
+                  "7:13: the shares in nats add up to 0.9, not 1"},
+        Complaint{"NoShares", population("{}"), "7:13: expected a map of names to shares in nats"},
+        Complaint{"UnknownNatOfAPopulation", population("{linux: 0.5, linus: 0.5}"), "7:26: "},
+        Complaint{"UnknownRegionOfAPopulation", population("{linux: 1}", "{US_iova: 1}"),
+                  "8:17: there is no region 'US_iova'; did you mean 'US_iowa'?"},
+        Complaint{"UnknownAccessOfAPopulation", population("{linux: 1}", "{US_iowa: 1}", "{DLS: 1}"),
+                  "9:18: there is no access link 'DLS'"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Scenario, AliasesThatMultiplyAreRefused) {
+  std::string text = "x0: &x0 [1,1,1,1,1,1,1,1,1,1]\n";
+  for (int i = 1; i < 10; ++i) {
+    const auto before = "*x" + std::to_string(i - 1);
+    text += "x" + std::to_string(i) + ": &x" + std::to_string(i) + " [";
+    for (int copy = 0; copy < 10; ++copy) text += (copy ? "," : "") + before;
+    text += "]\n";
+  }
+  EXPECT_THAT(complaint(text), HasSubstr("too many values"));
+}
+
+TEST(Scenario, DeepNestingIsRefused) {
+  EXPECT_NE(complaint("a: " + std::string(100'000, '[')), "fine");
+  EXPECT_THAT(complaint("a: " + std::string(30, '[') + std::string(30, ']')), HasSubstr("nested too deeply"));
+}
+
+TEST(Scenario, AnOversizedFileIsRefused) {
+  EXPECT_THAT(complaint("# " + std::string(1 << 20, 'x')), HasSubstr("larger than 1 MiB"));
+}
+
+TEST(Scenario, AFileThatCannotBeReadIsNamed) {
+  EXPECT_EQ(to_string(load_scenario("/nowhere/x.yaml", {}, data_directory()).error()),
+            "/nowhere/x.yaml: cannot be read");
+  EXPECT_EQ(to_string(load_scenario("/tmp", {}, data_directory()).error()), "/tmp: cannot be read");
+}
+
+TEST(Scenario, AFolderWithoutTablesIsNamed) {
+  const TemporaryFile file(with(""));
+  EXPECT_THAT(to_string(load_scenario(file.path(), {}, "/nowhere").error()), StartsWith("/nowhere/data/"));
+}
+
+TEST(ScenarioAssignment, ReplacesAndAddsValuesInOrder) {
+  const auto scenario = load(with("trials: 3"), {{"trials", "4"},
+                                                 {"trials", "5"},
+                                                 {"relays.asymmetry", "40 ms"},
+                                                 {"peers.a.nat", "APDM/APDF/preserve,udp_timeout=30s"},
+                                                 {"peers.b", "{nat: linux, region: JP_tokyo}"}});
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  EXPECT_EQ(scenario->trials, 5U);
+  EXPECT_EQ(scenario->relays.asymmetry, 40ms);
+  EXPECT_EQ(scenario->a.kind.nat, "APDM/APDF/preserve,udp_timeout=30s");
+  EXPECT_EQ(scenario->b.kind, (PeerKind{"linux", "JP_tokyo", "none"}));
+}
+
+TEST(ScenarioAssignment, ErrorsNameTheArgument) {
+  const auto error = [](const Assignment& assignment) { return complaint(with("trials: 3"), {assignment}); };
+  EXPECT_EQ(error({"trails", "4"}), "--set trails=4: unknown key 'trails'; did you mean 'trials'?");
+  EXPECT_EQ(error({"peers.a.natt", "linux"}),
+            "--set peers.a.natt=linux: unknown key 'natt' in peers.a; did you mean 'nat'?");
+  EXPECT_EQ(error({"trials", "0", "--trials"}),
+            "--trials trials=0: expected a whole number from 1 to 100000000, not '0'");
+  EXPECT_THAT(error({"peers.a.nat", "EIM/XPDF"}), StartsWith("--set peers.a.nat=EIM/XPDF: character 5: "));
+  EXPECT_THAT(error({"trials.x", "4"}), HasSubstr("no key 'x' under a value that is not a map"));
+  EXPECT_THAT(error({"peers..nat", "4"}), HasSubstr("a key is words with dots between"));
+  EXPECT_THAT(error({"trials", ""}), HasSubstr("not nothing"));
+  EXPECT_THAT(error({"ip", "[4"}), StartsWith("--set ip=[4: "));
+  EXPECT_THAT(error({"relays", "{count: 1, count: 2}"}), HasSubstr("key 'count' is given twice"));
+}
+
+TEST(ScenarioYaml, ReadsBackToTheSameValue) {
+  for (const auto* name : {"flare-2022", "pair", "smoke"}) {
+    const auto path = std::string(FLARESIM_SCENARIOS) + "/" + name + ".yaml";
+    const auto scenario = load_scenario(
+        path,
+        {{"time_limit", "1234567 us"}, {"unreachable_pairs", "0.1"}, {"description", "\"a: 'b' # c\\n\""}},
+        data_directory());
+    ASSERT_TRUE(scenario) << to_string(scenario.error());
+    const auto again = load(to_yaml(*scenario));
+    ASSERT_TRUE(again) << to_string(again.error()) << to_yaml(*scenario);
+    EXPECT_EQ(*again, *scenario) << to_yaml(*scenario);
+  }
+}
+
+TEST(ShippedScenarios, AreValidAndNamedAsTheirFiles) {
+  for (const auto& file : std::filesystem::directory_iterator(FLARESIM_SCENARIOS)) {
+    const auto scenario = load_scenario(file.path().string(), {}, data_directory());
+    ASSERT_TRUE(scenario) << to_string(scenario.error());
+    EXPECT_EQ(scenario->name, file.path().stem());
+  }
+}
+
+TEST(ShippedScenarios, Flare2022HasThePublishedShares) {
+  const auto scenario =
+      load_scenario(std::string(FLARESIM_SCENARIOS) + "/flare-2022.yaml", {}, data_directory()).value();
+  ASSERT_TRUE(scenario.a.population);
+  EXPECT_EQ(scenario.a, scenario.b);
+  EXPECT_EQ(scenario.a.population->nats,
+            (std::vector<Population::Share>{
+                {"EIM/EIF", 0.03}, {"EIM/ADF", 0.05}, {"EIM/APDF", 0.89}, {"APDM/APDF/random", 0.03}}));
+  EXPECT_EQ(scenario.a.population->tcp_unfriendly, 0.035);
+  EXPECT_EQ(scenario.unreachable_pairs, 0.01);
+  EXPECT_EQ(scenario.expect, (std::vector<Expectation>{{"punch_rate", 0.82, 0.89}}));
+}
+
+constexpr std::string_view access_header = "access,delay_ms,jitter_ms,loss,up_mbit_s,down_mbit_s,queue_kb\n";
+
+std::string access_complaint(const std::string& rows) {
+  const auto links = access_table(std::string(access_header) + rows, "f");
+  return links ? "fine" : to_string(links.error());
+}
+
+TEST(AccessTable, GivesEachDirectionItsRate) {
+  const auto links =
+      access_table(std::string(access_header) + "# a comment\nx,1.5,0.5,0.25,2,3,4\n", "f").value();
+  const net::LinkDirection up{1500us, 500us, 2'000'000, 4'000, 0.25};
+  const net::LinkDirection down{1500us, 500us, 3'000'000, 4'000, 0.25};
+  ASSERT_EQ(links.size(), 1U);
+  EXPECT_EQ(links[0].first, "x");
+  EXPECT_EQ(links[0].second, (net::LinkProfile{up, down}));
+}
+
+TEST(AccessTable, RefusesWhatIsNotALink) {
+  EXPECT_EQ(access_complaint("x,1,0,0,1,1\n"), "f:2:1: expected 7 columns");
+  EXPECT_EQ(access_complaint("x,1,0,0,1,1,1\ny,1,0,0,1,a,1\n"),
+            "f:3:1: expected a number that is not negative, not 'a'");
+  EXPECT_EQ(access_complaint("x,-1,0,0,1,1,1\n"), "f:2:1: expected a number that is not negative, not '-1'");
+  EXPECT_EQ(access_complaint("x,1,2,0,1,1,1\n"), "f:2:1: the jitter is above the delay");
+  EXPECT_EQ(access_complaint("x,1,0,1.1,1,1,1\n"), "f:2:1: the loss is above 1");
+  EXPECT_EQ(access_complaint("x,1,0,0,1,1,1\nx,1,0,0,1,1,1\n"), "f:3:1: access link 'x' is given twice");
+  EXPECT_EQ(access_complaint(",1,0,0,1,1,1\n"), "f:2:1: expected a name");
+  EXPECT_EQ(access_complaint(""), "f:1:1: expected at least one access link");
+}
+
+TEST(WorldData, HasTheTenRegionsAndNineAccessLinks) {
+  const auto data = WorldData::load(data_directory());
+  ASSERT_TRUE(data) << to_string(data.error());
+  EXPECT_THAT(data->region_names(),
+              testing::ElementsAre("US_iowa", "CA_toronto", "BR_saopaulo", "UK_london", "DE_frankfurt",
+                                   "FI_hamina", "IN_mumbai", "SG_singapore", "JP_tokyo", "AU_melbourne"));
+  EXPECT_THAT(data->access_names(), testing::ElementsAre("none", "fibre", "cable", "dsl", "wifi", "4g",
+                                                         "satellite-leo", "satellite-geo", "datacenter"));
+  EXPECT_EQ(data->access("none"), net::LinkProfile{});
+  EXPECT_EQ(data->access("4g").up.delay, 25ms);
+}
+
+}  // namespace
+}  // namespace flaresim::world
