@@ -211,7 +211,7 @@ io::Result<> YamuxSession::on_stream_frame(const FrameHeader& header) {
   if (header.has(flag_ack)) stream->on_acknowledged();
   if (header.has(flag_rst)) {
     forget(*stream);
-    stream->fail(std::make_error_code(std::errc::connection_reset), true);
+    stream->fail(std::make_error_code(std::errc::connection_reset), false);
     std::erase_if(unaccepted_, [&](const auto& waiting) { return waiting.get() == stream; });
     return {};
   }
