@@ -73,8 +73,6 @@ Verdict Nat::Box::decide(const Packet& packet, Direction direction) {
 }
 
 // Inside to outside
-// ----------------------------------------------------------------------------------------------------
-
 Verdict Nat::Box::outbound(const Packet& packet, const Segment& segment) {
   if (segment.kind == Segment::Kind::icmp_error) return outbound_error(packet, segment);
   if (segment.kind == Segment::Kind::echo_reply)
@@ -120,8 +118,6 @@ Verdict Nat::Box::outbound_error(const Packet& packet, const Segment& segment) {
 }
 
 // Outside to inside
-// ----------------------------------------------------------------------------------------------------
-
 Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   if (segment.kind == Segment::Kind::icmp_error) return inbound_error(packet, segment);
   if (segment.kind == Segment::Kind::echo_request) return drop(Rule::no_mapping);
@@ -216,8 +212,6 @@ Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, cons
   }
   return verdict;
 }
-
-// ----------------------------------------------------------------------------------------------------------------------
 
 std::string_view to_string(Rule rule) {
   switch (rule) {

@@ -63,8 +63,6 @@ Table::Table(const Behaviour& behaviour, const Address& outside, std::uint64_t s
 }
 
 // Time
-// ---------------------------------------------------------------------------------------------------------------
-
 void Table::advance(Time now) {
   now_ = std::max(now_, now);
   for (const Due& queue : due_)
@@ -85,16 +83,7 @@ void Table::expire_taken(Transport transport) {
   }
 }
 
-bool Table::empty() const {
-  return sessions_.size() + bindings_.size() + ownerships_.size() + port_uses_.size() + contacts_.size() +
-             taken_.size() + session_index_.size() + pinned_index_.size() + binding_index_.size() +
-             ownership_index_.size() + port_use_index_.size() + contact_index_.size() + taken_index_.size() ==
-         0;
-}
-
 // Packets
-// ------------------------------------------------------------------------------------------------------------
-
 tl::expected<Id, Rule> Table::leave(const Flow& flow) {
   if (const Id pinned = find_pinned(flow); pinned != nobody) return pinned;
   const Id binding = find_binding(flow);
@@ -221,8 +210,6 @@ Id Table::find_taken(Transport transport, std::uint16_t port, const Endpoint& re
 }
 
 // Sessions
-// -----------------------------------------------------------------------------------------------------------
-
 Id Table::session_at(const Flow& flow) const {
   if (session_index_.size() == 0) return nobody;
   return session_index_.find(flow_hash(flow.transport, flow.local, flow.remote), [&](Id id) {
@@ -312,8 +299,6 @@ void Table::remove(Id id) {
 }
 
 // Contacts: what a filter remembers
-// ------------------------------------------------------------------------------------
-
 Id Table::find_contact(Id binding, const Endpoint& key) const {
   return contact_index_.find(contact_hash(binding, key), [&](Id id) {
     return contacts_[id].binding == binding && contacts_[id].key == key;
@@ -341,8 +326,6 @@ void Table::remove_contact(Id binding, const Endpoint& remote) {
 }
 
 // Bindings
-// -----------------------------------------------------------------------------------------------------------
-
 Endpoint Table::outside(Id id) const {
   const Binding& binding = bindings_[id];
   return binding.translated ? Endpoint{outside_, binding.port} : binding.inside;
@@ -390,8 +373,6 @@ void Table::unbind(Id id) {
 }
 
 // Outside ports
-// --------------------------------------------------------------------------------------------------------
-
 Id Table::find_ownership(Transport transport, std::uint16_t port, const Endpoint& key) const {
   return ownership_index_.find(ownership_hash(transport, port, key), [&](Id id) {
     const Ownership& o = ownerships_[id];

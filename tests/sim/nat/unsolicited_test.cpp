@@ -113,8 +113,6 @@ TEST(NatUnsolicited, EachTransportHasItsOwnPolicy) {
 }
 
 // Commit-state
-// -------------------------------------------------------------------------------------------------------
-
 TEST(NatCommitState, TakesTheTupleSoThatOurOwnFlowLeavesByAnotherPort) {
   Rig rig("linux");
   EXPECT_FALSE(rig.in(peer, mapped));
