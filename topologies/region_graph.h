@@ -32,9 +32,9 @@ std::error_code make_error_code(GraphError error);
 /// 2. A pair that was not measured has the shortest path over measured ones (Dijkstra).
 class RegionGraph {
  public:
-  /// Reads a matrix in CSV: a header `region,NAME…`, then a row `NAME,RTT…` for each region, in milliseconds; an
-  /// empty cell is a pair that was not measured. The diagonal is the round trip inside a region. Lines that begin
-  /// with # are comments.
+  /// Reads a matrix in CSV: a header `region,NAME…`, then a row `NAME,RTT…` for each region, in milliseconds;
+  /// an empty cell is a pair that was not measured. The diagonal is the round trip inside a region. Lines
+  /// that begin with # are comments.
   static io::Result<RegionGraph> from_csv(std::string_view text);
 
   std::size_t size() const { return names_.size(); }
