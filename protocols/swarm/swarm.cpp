@@ -119,7 +119,8 @@ io::Task<> Swarm::State::serve_stream(ConnectionPtr connection, io::StreamPtr st
     co_return;
   }
   const auto handler = entry->second.handler;  // the protocol may be taken off while it runs
-  co_await handler(IncomingStream{std::move(stream), std::move(connection), *protocol});
+  IncomingStream incoming{std::move(stream), std::move(connection), *protocol};
+  co_await handler(std::move(incoming));
 }
 
 Swarm::Swarm(io::Network& network, crypto::PrivateKey identity, SwarmProfile profile)
