@@ -66,8 +66,8 @@ struct Behaviour {
   Seconds tcp_transitory_timeout;   ///< before established and after FIN. RFC 5382 REQ-5: at least 4 min
   Seconds tcp_established_timeout;  ///< RFC 5382 REQ-5: at least 2 h 4 min
   Seconds tcp_reset_timeout;        ///< after a RST (RFC 7857 §2.2); Linux: 10 s
-  bool tcp_simultaneous_open =
-      true;  ///< RFC 5382 REQ-2; off: an inbound SYN that meets our own SYN is dropped
+  /// RFC 5382 REQ-2. Off: an inbound SYN that meets our own SYN is unsolicited, and handled as such.
+  bool tcp_simultaneous_open = true;
 
   Behaviour();
   friend bool operator==(const Behaviour&, const Behaviour&) = default;

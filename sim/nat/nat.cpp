@@ -73,6 +73,7 @@ Verdict Nat::Box::decide(const Packet& packet, Direction direction) {
 }
 
 // Inside to outside
+
 Verdict Nat::Box::outbound(const Packet& packet, const Segment& segment) {
   if (segment.kind == Segment::Kind::icmp_error) return outbound_error(packet, segment);
   if (segment.kind == Segment::Kind::echo_reply)
@@ -118,6 +119,7 @@ Verdict Nat::Box::outbound_error(const Packet& packet, const Segment& segment) {
 }
 
 // Outside to inside
+
 Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   if (segment.kind == Segment::Kind::icmp_error) return inbound_error(packet, segment);
   if (segment.kind == Segment::Kind::echo_request) return drop(Rule::no_mapping);
@@ -131,7 +133,7 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   const Session& session = table_.session(id);
   if (!session.holds && !table_.lets_in(session.binding, flow.remote)) return drop(Rule::filtered);
   if (is_opening(segment.tcp_flags) && session.tcp.awaits_answer() && !behaviour_.tcp_simultaneous_open)
-    return drop(Rule::simultaneous_open);
+    return unsolicited(packet, segment, flow, Rule::simultaneous_open);
   const Endpoint inside = table_.inside(session.binding);
   table_.pass(id, Direction::inbound, segment.tcp_flags);
   return deliver(packet, segment, inside);

@@ -63,7 +63,7 @@ class Index {
   }
 
   void insert(std::uint32_t hash, Id id) {
-    if ((size_ + 1) * 5 > slots_.size() * 4) grow();
+    if ((size_ + 1) * 8 > slots_.size() * 7) grow();
     place({hash, id});
     ++size_;
   }
@@ -104,7 +104,7 @@ class Index {
     slots_[at] = slot;
   }
   void grow() {
-    std::vector<Slot> old(slots_.size() + slots_.size() / 2 + 8);
+    std::vector<Slot> old(slots_.size() + slots_.size() / 4 + 8);
     old.swap(slots_);
     for (const Slot& slot : old)
       if (slot.id != nobody) place(slot);
@@ -120,9 +120,9 @@ struct Link {
   Id next = nobody;
 };
 
-/// A list that runs through `link` of the entries of a pool.
+/// Entries in the order in which they came, linked by `link` of the entries themselves.
 template <typename T, Link T::*link>
-class List {
+class Queue {
  public:
   Id front() const { return front_; }
 
@@ -141,6 +141,28 @@ class List {
  private:
   Id front_ = nobody;
   Id back_ = nobody;
+};
+
+/// Entries in no order that matters, linked likewise; the latest is in front.
+template <typename T, Link T::*link>
+class Group {
+ public:
+  Id front() const { return front_; }
+
+  void push(Pool<T>& pool, Id id) {
+    pool[id].*link = {nobody, front_};
+    if (front_ != nobody) (pool[front_].*link).previous = id;
+    front_ = id;
+  }
+
+  void remove(Pool<T>& pool, Id id) {
+    const Link gone = pool[id].*link;
+    (gone.previous == nobody ? front_ : (pool[gone.previous].*link).next) = gone.next;
+    if (gone.next != nobody) (pool[gone.next].*link).previous = gone.previous;
+  }
+
+ private:
+  Id front_ = nobody;
 };
 
 }  // namespace flaresim::nat

@@ -46,7 +46,9 @@ std::uint32_t ownership_hash(Transport transport, std::uint16_t port, const Endp
   return (Hash() << (number(transport) << 16 | port) << key).value();
 }
 
-std::uint32_t contact_hash(Id binding, const Endpoint& key) { return (Hash() << binding << key).value(); }
+std::uint32_t contact_hash(Id binding, const Address& address) {
+  return (Hash() << Endpoint{address, 0} << binding).value();
+}
 
 }  // namespace
 
@@ -63,6 +65,7 @@ Table::Table(const Behaviour& behaviour, const Address& outside, std::uint64_t s
 }
 
 // Time
+
 void Table::advance(Time now) {
   now_ = std::max(now_, now);
   for (const Due& queue : due_)
@@ -84,6 +87,7 @@ void Table::expire_taken(Transport transport) {
 }
 
 // Packets
+
 tl::expected<Id, Rule> Table::leave(const Flow& flow) {
   if (const Id pinned = find_pinned(flow); pinned != nobody) return pinned;
   const Id binding = find_binding(flow);
@@ -133,7 +137,8 @@ Id Table::binding_at(const Flow& flow) const {
 
 bool Table::lets_in(Id binding, const Endpoint& remote) const {
   if (filter_open_) return true;
-  if (counts_contacts()) return find_contact(binding, filter_key(remote, behaviour_.filtering)) != nobody;
+  if (counts_contacts())
+    return find_contact(binding, filter_key(remote, behaviour_.filtering).address) != nobody;
   const Binding& b = bindings_[binding];
   const Id session = session_at({b.transport, b.translated, outside(binding), remote});
   return session != nobody && sessions_[session].holds;
@@ -210,6 +215,7 @@ Id Table::find_taken(Transport transport, std::uint16_t port, const Endpoint& re
 }
 
 // Sessions
+
 Id Table::session_at(const Flow& flow) const {
   if (session_index_.size() == 0) return nobody;
   return session_index_.find(flow_hash(flow.transport, flow.local, flow.remote), [&](Id id) {
@@ -245,7 +251,7 @@ Id Table::add_session(Id binding, const Endpoint& remote) {
   session.remote = remote;
   const Id id = sessions_.add(session);
   session_index_.insert(session_hash(session), id);
-  bindings_[binding].sessions.push_back(sessions_, id);
+  bindings_[binding].sessions.push(sessions_, id);
   due_[static_cast<std::size_t>(session.lifetime)].push_back(sessions_, id);
   return id;
 }
@@ -299,33 +305,35 @@ void Table::remove(Id id) {
 }
 
 // Contacts: what a filter remembers
-Id Table::find_contact(Id binding, const Endpoint& key) const {
-  return contact_index_.find(contact_hash(binding, key), [&](Id id) {
-    return contacts_[id].binding == binding && contacts_[id].key == key;
+
+Id Table::find_contact(Id binding, const Address& address) const {
+  return contact_index_.find(contact_hash(binding, address), [&](Id id) {
+    return contacts_[id].binding == binding && contacts_[id].address == address;
   });
 }
 
 void Table::add_contact(Id binding, const Endpoint& remote) {
   if (!counts_contacts()) return;
-  const Endpoint key = filter_key(remote, behaviour_.filtering);
-  Id id = find_contact(binding, key);
+  const Address address = filter_key(remote, behaviour_.filtering).address;
+  Id id = find_contact(binding, address);
   if (id == nobody) {
-    id = contacts_.add({key, binding, 0});
-    contact_index_.insert(contact_hash(binding, key), id);
+    id = contacts_.add({address, binding, 0});
+    contact_index_.insert(contact_hash(binding, address), id);
   }
   ++contacts_[id].sessions;
 }
 
 void Table::remove_contact(Id binding, const Endpoint& remote) {
   if (!counts_contacts()) return;
-  const Endpoint key = filter_key(remote, behaviour_.filtering);
-  const Id id = find_contact(binding, key);
+  const Address address = filter_key(remote, behaviour_.filtering).address;
+  const Id id = find_contact(binding, address);
   if (--contacts_[id].sessions > 0) return;
-  contact_index_.erase(contact_hash(binding, key), id);
+  contact_index_.erase(contact_hash(binding, address), id);
   contacts_.remove(id);
 }
 
 // Bindings
+
 Endpoint Table::outside(Id id) const {
   const Binding& binding = bindings_[id];
   return binding.translated ? Endpoint{outside_, binding.port} : binding.inside;
@@ -358,7 +366,7 @@ Id Table::bind(const Flow& flow, std::uint16_t port, bool indexed) {
   binding.indexed = indexed;
   const Id id = bindings_.add(binding);
   if (indexed) binding_index_.insert(binding_hash(binding), id);
-  if (flow.translated) own(id, flow.remote);
+  if (flow.translated) own(id);
   ++bindings_created_;
   return id;
 }
@@ -373,6 +381,7 @@ void Table::unbind(Id id) {
 }
 
 // Outside ports
+
 Id Table::find_ownership(Transport transport, std::uint16_t port, const Endpoint& key) const {
   return ownership_index_.find(ownership_hash(transport, port, key), [&](Id id) {
     const Ownership& o = ownerships_[id];
@@ -403,26 +412,27 @@ void Table::count_port(Transport transport, std::uint16_t port, int change) {
   port_uses_.remove(id);
 }
 
-void Table::own(Id id, const Endpoint& remote) {
-  Binding& binding = bindings_[id];
-  const Endpoint key = owner_key(remote, behaviour_);
-  binding.ownership = find_ownership(binding.transport, binding.port, key);
-  if (binding.ownership == nobody) {
-    binding.ownership = ownerships_.add({key, binding.port, binding.transport, {}});
-    ownership_index_.insert(ownership_hash(binding.transport, binding.port, key), binding.ownership);
+void Table::own(Id id) {
+  const Binding& binding = bindings_[id];
+  const Endpoint key = owner_key(binding.key, behaviour_);
+  Id ownership = find_ownership(binding.transport, binding.port, key);
+  if (ownership == nobody) {
+    ownership = ownerships_.add({key, binding.port, binding.transport, {}});
+    ownership_index_.insert(ownership_hash(binding.transport, binding.port, key), ownership);
     count_port(binding.transport, binding.port, +1);
   }
-  ownerships_[binding.ownership].bindings.push_back(bindings_, id);
+  ownerships_[ownership].bindings.push(bindings_, id);
 }
 
 void Table::disown(Id id) {
-  const Id at = bindings_[id].ownership;
-  Ownership& ownership = ownerships_[at];
-  ownership.bindings.remove(bindings_, id);
-  if (ownership.bindings.front() != nobody) return;
-  ownership_index_.erase(ownership_hash(ownership.transport, ownership.port, ownership.key), at);
-  count_port(ownership.transport, ownership.port, -1);
-  ownerships_.remove(at);
+  const Binding& binding = bindings_[id];
+  const Endpoint key = owner_key(binding.key, behaviour_);
+  const Id ownership = find_ownership(binding.transport, binding.port, key);
+  ownerships_[ownership].bindings.remove(bindings_, id);
+  if (ownerships_[ownership].bindings.front() != nobody) return;
+  ownership_index_.erase(ownership_hash(binding.transport, binding.port, key), ownership);
+  count_port(binding.transport, binding.port, -1);
+  ownerships_.remove(ownership);
   exhausted_.reset();
 }
 

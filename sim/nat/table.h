@@ -88,20 +88,19 @@ class Table {
   std::uint64_t bindings_created() const { return bindings_created_; }
 
  private:
-  using Siblings = List<Session, &Session::sibling>;
+  using Siblings = Group<Session, &Session::sibling>;
   struct Binding {
     Endpoint inside;
     Endpoint key;  // of the remotes that it serves
     std::uint16_t port = 0;
-    Transport transport = Transport::udp;
-    bool translated = true;
-    bool indexed = true;  // false: reached through its pinned session only
+    Transport transport : 2 = Transport::udp;
+    bool translated : 1 = true;
+    bool indexed : 1 = true;  // false: reached through its pinned session only
     std::uint32_t holders = 0;
     Siblings sessions;
-    Id ownership = nobody;
     Link co_owner;
   };
-  using CoOwners = List<Binding, &Binding::co_owner>;
+  using CoOwners = Group<Binding, &Binding::co_owner>;
   struct Ownership {
     Endpoint key;
     std::uint16_t port = 0;
@@ -114,7 +113,7 @@ class Table {
     std::uint32_t ownerships = 0;
   };
   struct Contact {
-    Endpoint key;
+    Address address{};  // all that a key holds that is counted
     Id binding = nobody;
     std::uint32_t sessions = 0;
   };
@@ -125,8 +124,8 @@ class Table {
     std::uint16_t port = 0;
     Transport transport = Transport::udp;
   };
-  using Due = List<Session, &Session::due>;
-  using TakenDue = List<Taken, &Taken::due>;
+  using Due = Queue<Session, &Session::due>;
+  using TakenDue = Queue<Taken, &Taken::due>;
 
   // Ports.
   std::optional<std::uint16_t> choose_port(const Flow& flow);
@@ -145,7 +144,7 @@ class Table {
   tl::expected<Id, Rule> leave_elsewhere(const Flow& flow, bool indexed);
   Id find_port_use(Transport transport, std::uint16_t port) const;
   void count_port(Transport transport, std::uint16_t port, int change);
-  void own(Id binding, const Endpoint& remote);
+  void own(Id binding);
   void disown(Id binding);
   void unbind(Id binding);
   Endpoint binding_key(const Flow& flow) const;
@@ -160,7 +159,7 @@ class Table {
   void remove(Id session);
   Lifetime udp_lifetime(const Session& session) const;
   bool full() const;
-  Id find_contact(Id binding, const Endpoint& key) const;
+  Id find_contact(Id binding, const Address& address) const;
   void add_contact(Id binding, const Endpoint& remote);
   void remove_contact(Id binding, const Endpoint& remote);
   bool counts_contacts() const { return !filter_open_ && !filter_exact_; }

@@ -15,6 +15,7 @@ std::string text(const char* mapping, const char* filtering, const std::string& 
 }
 
 // Mapping
+
 class EveryFiltering : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Nat, EveryFiltering, testing::Values("EIF", "ADF", "APDF"));
 
@@ -55,6 +56,7 @@ TEST_P(EveryFiltering, UdpAndTcpHaveMappingsOfTheirOwn) {
 }
 
 // Filtering
+
 class EveryMapping : public testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
   std::string with(const char* filtering) const {
@@ -128,6 +130,7 @@ TEST(NatFilter, APacketToAnotherAddressIsNotOurs) {
 }
 
 // Ports
+
 TEST(NatPorts, PreserveKeepsTheInsidePort) {
   Rig rig("EIM/APDF/preserve");
   EXPECT_EQ(rig.out(x, a1)->port, 5000);
@@ -229,6 +232,7 @@ TEST_P(EveryPorts, EveryPortIsGivenOnceAndThenThereIsNoneUntilOneExpires) {
 }
 
 // Reply
+
 TEST(NatReply, FreshAnswersAStrangerFromItsOwnMapping) {
   Rig rig("APDM/EIF/random");
   const auto mapped = rig.out(x, a1);
@@ -287,6 +291,7 @@ TEST(NatReply, EndpointIndependentMappingsAnswerFromThemselvesInAnyCase) {
 }
 
 // The rest
+
 TEST(Nat, DropsUdpInBothDirectionsWhereItIsBlocked) {
   Rig rig("udp-blocked");
   EXPECT_FALSE(rig.out(x, a1));

@@ -113,6 +113,7 @@ TEST(NatUnsolicited, EachTransportHasItsOwnPolicy) {
 }
 
 // Commit-state
+
 TEST(NatCommitState, TakesTheTupleSoThatOurOwnFlowLeavesByAnotherPort) {
   Rig rig("linux");
   EXPECT_FALSE(rig.in(peer, mapped));
