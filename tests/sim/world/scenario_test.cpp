@@ -239,7 +239,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "8:17: there is no region 'US_iova'; did you mean 'US_iowa'?"},
         Complaint{"UnknownAccessOfAPopulation", population("{linux: 1}", "{US_iowa: 1}", "{DLS: 1}"),
                   "9:18: there is no access link 'DLS'"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& tested) { return tested.param.name; });
 
 TEST(Scenario, AliasesThatMultiplyAreRefused) {
   std::string text = "x0: &x0 [1,1,1,1,1,1,1,1,1,1]\n";
@@ -302,7 +302,7 @@ TEST(ScenarioAssignment, ErrorsNameTheArgument) {
 
 TEST(ScenarioYaml, ReadsBackToTheSameValue) {
   for (const auto* name : {"flare-2022", "pair", "smoke"}) {
-    const auto path = std::string(FLARESIM_SCENARIOS) + "/" + name + ".yaml";
+    const auto path = std::string(FLARESIM_SOURCE_DIR "/scenarios/") + name + ".yaml";
     const auto scenario = load_scenario(
         path,
         {{"time_limit", "1234567 us"}, {"unreachable_pairs", "0.1"}, {"description", "\"a: 'b' # c\\n\""}},
@@ -315,7 +315,7 @@ TEST(ScenarioYaml, ReadsBackToTheSameValue) {
 }
 
 TEST(ShippedScenarios, AreValidAndNamedAsTheirFiles) {
-  for (const auto& file : std::filesystem::directory_iterator(FLARESIM_SCENARIOS)) {
+  for (const auto& file : std::filesystem::directory_iterator(FLARESIM_SOURCE_DIR "/scenarios")) {
     const auto scenario = load_scenario(file.path().string(), {}, data_directory());
     ASSERT_TRUE(scenario) << to_string(scenario.error());
     EXPECT_EQ(scenario->name, file.path().stem());
@@ -324,7 +324,7 @@ TEST(ShippedScenarios, AreValidAndNamedAsTheirFiles) {
 
 TEST(ShippedScenarios, Flare2022HasThePublishedShares) {
   const auto scenario =
-      load_scenario(std::string(FLARESIM_SCENARIOS) + "/flare-2022.yaml", {}, data_directory()).value();
+      load_scenario(FLARESIM_SOURCE_DIR "/scenarios/flare-2022.yaml", {}, data_directory()).value();
   ASSERT_TRUE(scenario.a.population);
   EXPECT_EQ(scenario.a, scenario.b);
   EXPECT_EQ(scenario.a.population->nats,

@@ -1,0 +1,67 @@
+#include <chrono>
+#include <csignal>
+#include <stdexcept>
+#include <thread>
+
+#include "sim/cli/program.h"
+
+/// The program over trials that are no simulation: letter `index` of the scenario's description, which is repeated as
+/// needed, says how the trial ends.
+namespace {
+
+using namespace flaresim;
+using namespace std::chrono_literals;
+
+world::Trial scripted(const world::Scenario& scenario, const world::WorldData&, std::uint64_t seed,
+                      std::uint64_t index, const world::TrialOptions& options) {
+  world::Trial trial;
+  trial.index = index;
+  trial.a = scenario.a.kind;
+  trial.b = scenario.b.kind;
+  trial.events = seed * 1000 + index;
+  switch (scenario.description.at(index % scenario.description.size())) {
+    case 'S':
+      trial.outcome = world::Outcome::success;
+      trial.transport = "tcp";
+      trial.attempts = 1;
+      trial.relayed_after = 123'456'789ns;
+      break;
+    case 'F':
+      trial.outcome = world::Outcome::failed;
+      trial.cause = world::Cause::silence;
+      trial.attempts = 3;
+      break;
+    case 'R':
+      trial.outcome = world::Outcome::connection_reversed;
+      break;
+    case 'N':
+      trial.outcome = world::Outcome::no_stream;
+      break;
+    case 'U':
+      trial.error = "a <bad> \"day\"";
+      break;
+    case 'K':
+      std::raise(SIGKILL);
+      break;
+    case 'T':
+      throw std::logic_error("a broken invariant");
+    case 'W':
+      std::this_thread::sleep_for(1h);
+      break;
+    case 'M':  // takes a while, differently from trial to trial
+      std::this_thread::sleep_for(std::chrono::milliseconds(index * 7 % 5));
+      trial.outcome = world::Outcome::success;
+      break;
+    default:
+      break;
+  }
+  if (options.timeline) {
+    trial.timeline = {{1'500us, "A", "dial", "192.0.2.1:4001"},
+                      {20ms, "nat-b", "nat.drop", "no filter lets it in"}};
+  }
+  return trial;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return cli::run_program(argc, argv, scripted); }

@@ -1,0 +1,133 @@
+#include "sim/study/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "sim/study/trial_codec.h"
+#include "tests/sim/study/plans.h"
+
+namespace flaresim::study {
+namespace {
+
+using testing::HasSubstr;
+
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("store-test-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string path() const { return (folder_ / "trials.sqlite").string(); }
+
+  static std::vector<Row> rows(const Store& store) {
+    std::vector<Row> rows;
+    EXPECT_TRUE(store.each([&](const Row& row) { rows.push_back(row); }));
+    return rows;
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(StoreTest, GivesBackEveryFieldOfARow) {
+  const auto plan = plan_of({15, 1});
+  auto store = Store::open(path(), plan).value();
+  for (std::uint64_t i = 0; i < 15; ++i) ASSERT_TRUE(store.add({0, full_trial(1, i)}));
+  ASSERT_TRUE(store.add({1, full_trial(2, 0)}));
+  const auto read = rows(store);
+  ASSERT_EQ(read.size(), 16U);
+  for (std::size_t i = 0; i < 15; ++i) {
+    EXPECT_EQ(read[i].cell, 0U);
+    EXPECT_EQ(encode(read[i].trial), encode(full_trial(1, i)));
+  }
+  EXPECT_EQ(read[15].cell, 1U);
+  EXPECT_EQ(encode(read[15].trial), encode(full_trial(2, 0)));
+}
+
+TEST_F(StoreTest, OpensAgainForTheSameRun) {
+  const auto plan = plan_of({5});
+  {
+    auto store = Store::open(path(), plan).value();
+    for (std::uint64_t i = 0; i < 3; ++i) ASSERT_TRUE(store.add({0, full_trial(1, i)}));
+    ASSERT_TRUE(store.commit());
+  }
+  auto again = Store::open(path(), plan).value();
+  EXPECT_EQ(again.rows(), 3U);
+  EXPECT_TRUE(again.add({0, full_trial(1, 3)}));
+  EXPECT_EQ(rows(again).size(), 4U);
+}
+
+TEST_F(StoreTest, RefusesRowsOfAnotherRun) {
+  { ASSERT_TRUE(Store::open(path(), plan_of({5}))); }
+  auto other = plan_of({5});
+  other.cells[0].scenario.seed = 6;
+  const auto store = Store::open(path(), other);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().kind, StoreError::Kind::another_run);
+  EXPECT_THAT(store.error().message, HasSubstr("another scenario, seed or build"));
+}
+
+TEST_F(StoreTest, RefusesATrialThatItHas) {
+  auto store = Store::open(path(), plan_of({5})).value();
+  ASSERT_TRUE(store.add({0, full_trial(1, 0)}));
+  EXPECT_FALSE(store.add({0, full_trial(1, 0)}));
+}
+
+TEST_F(StoreTest, RefusesASecondWriter) {
+  const auto plan = plan_of({5});
+  auto store = Store::open(path(), plan).value();
+  ASSERT_TRUE(store.add({0, full_trial(1, 0)}));
+  const auto second = Store::open(path(), plan);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, StoreError::Kind::busy);
+}
+
+TEST_F(StoreTest, RefusesAFileThatIsNoDatabase) {
+  std::ofstream(path()) << std::string(4096, 'x');
+  const auto store = Store::open(path(), plan_of({5}));
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().kind, StoreError::Kind::failed);
+}
+
+TEST_F(StoreTest, RefusesAFolderThatIsNotThere) {
+  EXPECT_EQ(Store::open("/nowhere/trials.sqlite", plan_of({5})).error().kind, StoreError::Kind::failed);
+}
+
+TEST_F(StoreTest, HoldsABeginningOfTheRunAfterACrash) {
+  const auto plan = plan_of({1000});
+  const auto writer = ::fork();
+  if (writer == 0) {
+    auto store = Store::open(path(), plan);
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      if (!store->add({0, full_trial(1, i)})) ::_exit(1);
+    }
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+  ASSERT_TRUE(WIFSIGNALED(status));
+
+  auto store = Store::open(path(), plan).value();
+  const auto kept = rows(store);
+  EXPECT_EQ(store.rows(), kept.size());
+  EXPECT_GE(kept.size(), 200U - 64U);
+  for (std::size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(kept[i].trial.index, i);
+}
+
+TEST(Fingerprint, ChangesWithAnyCell) {
+  const auto print = fingerprint(plan_of({5, 6}));
+  EXPECT_EQ(print, fingerprint(plan_of({5, 6})));
+  EXPECT_NE(print, fingerprint(plan_of({5, 7})));
+  EXPECT_NE(print, fingerprint(plan_of({5})));
+  EXPECT_EQ(print.size(), 64U);
+}
+
+}  // namespace
+}  // namespace flaresim::study
