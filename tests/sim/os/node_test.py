@@ -1,0 +1,243 @@
+"""`flaresim node`: separate processes that meet on the loopback interface."""
+
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+PROGRAM = os.environ["FLARESIM"]
+LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+
+
+class Node:
+    """One process. Reads what it prints; `stop` ends it by its own pid."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([PROGRAM, "node", "--json", *arguments], stdout=subprocess.PIPE, text=True)
+        self.events = []
+        self._lines = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._lines.put(json.loads(line))
+        self._lines.put(None)
+
+    def _next(self, seconds):
+        event = self._lines.get(timeout=seconds)
+        if event is not None:
+            self.events.append(event)
+        return event
+
+    def wait_for(self, name, seconds=20, **members):
+        """The first event, past or to come, of that name and with these members."""
+        def matches(event):
+            return event["event"] == name and all(event.get(key) == value for key, value in members.items())
+
+        for event in self.events:
+            if matches(event):
+                return event
+        end = time.monotonic() + seconds
+        while (event := self._next(max(0, end - time.monotonic()))) is not None:
+            if matches(event):
+                return event
+        raise AssertionError(f"ended without {name} {members}: {self.events}")
+
+    def wait(self, seconds=30):
+        """Its exit code; `events` is complete then."""
+        code = self.process.wait(seconds)
+        while self._next(5) is not None:
+            pass
+        return code
+
+    def all(self, name):
+        return [event for event in self.events if event["event"] == name]
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@pytest.fixture
+def start():
+    nodes = []
+
+    def start_node(*arguments):
+        nodes.append(Node(*arguments))
+        return nodes[-1]
+
+    yield start_node
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture
+def listener(start):
+    """Starts a node that listens on loopback; gives it and its address."""
+    def start_listener(*arguments):
+        node = start("--listen", LOOPBACK, *arguments)
+        listening = node.wait_for("listening")
+        node.id = listening["peer"]
+        (node.address,) = listening["addresses"]
+        return node
+
+    return start_listener
+
+
+def run(*arguments):
+    return subprocess.run([PROGRAM, "node", *arguments], capture_output=True, text=True, timeout=30)
+
+
+def closed_port():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+def test_two_processes_identify_and_ping(start, listener):
+    server = listener()
+    client = start("--listen", LOOPBACK, "--dial", server.address, "--ping", "4")
+    assert client.wait() == 0
+
+    listening = client.wait_for("listening")
+    connected = client.wait_for("connected", peer=server.id)
+    assert connected["direction"] == "outbound"
+    assert connected["path"] == "direct"
+    assert connected["security"] == "/noise"
+    assert connected["muxer"] == "/yamux/1.0.0"
+
+    identified = client.wait_for("identified", peer=server.id)
+    assert identified["agent"].startswith("flaresim/")
+    assert {"/ipfs/id/1.0.0", "/ipfs/ping/1.0.0", "/libp2p/dcutr"} <= set(identified["protocols"])
+    assert any(server.address.startswith(address) for address in identified["addresses"])
+    # The dial left from the port that the client listens on, so this is where the server sees it.
+    assert listening["addresses"] == [identified["observed_address"] + "/p2p/" + listening["peer"]]
+
+    pings = client.all("ping")
+    assert len(pings) == 4
+    assert all(0 < ping["rtt_ms"] < 5000 for ping in pings)
+    assert client.events[-2:] != [] and client.wait_for("done")["path"] == "direct"
+
+    assert server.wait_for("connected", peer=listening["peer"])["direction"] == "inbound"
+    seen = server.wait_for("identified", peer=listening["peer"])
+    assert seen["observed_address"] == server.address.split("/p2p/")[0]
+    server.wait_for("disconnected", peer=listening["peer"])
+
+
+def test_a_third_process_relays(start, listener):
+    relay = listener("--relay-service")
+    target = listener("--reserve", relay.address)
+    reserved = target.wait_for("reserved")
+    assert reserved["relay"] == relay.id
+    assert reserved["expires_unix_s"] > time.time() + 60
+    assert reserved["limit"] == {"duration_s": 120, "bytes": 131072}
+    (circuit,) = reserved["addresses"]
+    assert circuit == f"{relay.address}/p2p-circuit/p2p/{target.id}"
+
+    client = start("--listen", LOOPBACK, "--dial", circuit, "--ping", "2", "--punch-wait", "500ms")
+    assert client.wait() == 0
+    connected = client.wait_for("connected", peer=target.id)
+    assert connected["path"] == "relayed"
+    assert connected["limit"] == reserved["limit"]
+    assert client.wait_for("identified", peer=target.id)["agent"].startswith("flaresim/")
+    assert [ping["path"] for ping in client.all("ping")] == ["relayed", "relayed"]
+    # Loopback addresses are not public, so neither side has an address to punch to.
+    assert client.wait_for("done")["path"] == "relayed"
+    assert target.wait_for("connected", path="relayed")["direction"] == "inbound"
+
+
+def test_losing_the_relay_is_told(listener):
+    relay = listener("--relay-service")
+    target = listener("--reserve", relay.address)
+    target.wait_for("reserved")
+    relay.stop()
+    assert target.wait_for("reservation_lost")["relay"] == relay.id
+
+
+def test_a_peer_that_is_no_relay_cannot_be_reserved_on(start, listener):
+    plain = listener()
+    target = start("--listen", LOOPBACK, "--reserve", plain.address)
+    assert target.wait() == 1
+    assert target.wait_for("failed")["error"]
+
+
+def test_a_refused_dial_fails(start, listener):
+    peer = listener().id
+    client = start("--listen", LOOPBACK, "--dial", f"/ip4/127.0.0.1/tcp/{closed_port()}/p2p/{peer}")
+    assert client.wait() == 1
+    (failure,) = client.wait_for("dial_failed", peer=peer)["failures"]
+    assert failure["error"] == os.strerror(111)
+
+
+def test_a_peer_with_another_key_is_not_the_one_dialled(start, listener):
+    server = listener()
+    other = listener("--seed", "1")
+    client = start("--listen", LOOPBACK, "--dial", server.address.replace(server.id, other.id))
+    assert client.wait() == 1
+    assert client.wait_for("dial_failed")["peer"] == other.id
+    assert not client.all("connected")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_listening_node_ends_well_when_stopped(listener, how):
+    assert listener().stop(how) == 0
+
+
+def test_a_taken_port_fails(listener):
+    taken = listener().address.split("/p2p/")[0]
+    result = run("--listen", taken)
+    assert result.returncode == 1
+    assert os.strerror(98) in result.stdout
+
+
+def test_an_identity_file_is_made_once_and_kept(listener, tmp_path):
+    file = tmp_path / "identity"
+    first = listener("--identity", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    first.stop()
+    assert listener("--identity", str(file)).id == first.id
+    assert listener().id != first.id
+
+
+def test_people_read_lines(listener):
+    server = listener()
+    result = run("--listen", LOOPBACK, "--dial", server.address, "--ping", "1")
+    assert result.returncode == 0
+    assert re.search(rf"^listening /ip4/127\.0\.0\.1/tcp/\d+/p2p/12D3Koo\w+$", result.stdout, re.M)
+    assert re.search(rf"^ping {server.id} direct \d+\.\d+ ms$", result.stdout, re.M)
+    assert re.search(r"^  sees us at /ip4/127\.0\.0\.1/tcp/\d+$", result.stdout, re.M)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--dial", "/ip4/127.0.0.1/tcp/1"],
+        ["--dial", "nonsense"],
+        ["--listen", "/ip4/300.0.0.1/tcp/1"],
+        ["--reserve", "/ip4/127.0.0.1/tcp/1"],
+        ["--ping", "3"],
+        ["--seed", "1", "--identity", "x"],
+        ["--identity", "/dev/null"],
+        ["--dial", "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA", "--punch-wait", "10"],
+        ["--no-such-option"],
+    ],
+)
+def test_bad_usage_is_told_on_stderr(arguments):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert result.stderr and not result.stdout
