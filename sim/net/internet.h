@@ -30,9 +30,9 @@ struct CoreProfile {
 struct Site {
   std::string name;        ///< names its random streams; unique
   std::size_t region = 0;  ///< row of the delay matrix
-  LinkProfile link;
+  LinkProfile link{};
   /// What is routed here: IPv4 addresses as they are, IPv6 addresses with the whole /64 around them.
-  std::vector<io::IpAddress> addresses;
+  std::vector<io::IpAddress> addresses{};
 };
 
 enum class CoreDrop { no_route, cut, loss, queue_full };

@@ -33,7 +33,8 @@ io::Duration LinkState::propagation() {
 }
 
 LinkState::Crossing LinkState::cross(std::uint64_t bytes, io::TimePoint now) {
-  if (direction_.loss > 0 && random_.uniform() < direction_.loss) return {.after = {}, .drop = LinkDrop::loss};
+  if (direction_.loss > 0 && random_.uniform() < direction_.loss)
+    return {.after = {}, .drop = LinkDrop::loss};
   if (direction_.bits_per_second == 0) return {.after = propagation(), .drop = {}};
 
   const auto begins = std::max(now, free_at_);

@@ -22,8 +22,8 @@ struct LinkDirection {
 
 /// An access link: what lies between a site and the core, or between a host and its router.
 struct LinkProfile {
-  LinkDirection up;    ///< away from the host
-  LinkDirection down;  ///< towards the host
+  LinkDirection up{};    ///< away from the host
+  LinkDirection down{};  ///< towards the host
 
   friend bool operator==(const LinkProfile&, const LinkProfile&) = default;
 };
@@ -43,7 +43,7 @@ class LinkState {
   /// How long after `now` the last bit has been sent; no value when the packet is dropped, with the reason.
   struct Crossing {
     io::Duration after{};
-    std::optional<LinkDrop> drop;
+    std::optional<LinkDrop> drop{};
   };
   /// Queue, serialisation, propagation and jitter of a packet that reaches the link now.
   Crossing cross(std::uint64_t bytes, io::TimePoint now);

@@ -392,6 +392,9 @@ bool TcpSocket::gives_way_to(const TcpHeader& syn) const {
 }
 
 void TcpSocket::SendEmptyPacket(std::uint8_t flags) {
+  if ((flags & TcpHeader::FIN) != 0 && fins_sent_ == LinuxTcp::fin_sends) {
+    return release(std::make_error_code(std::errc::timed_out));
+  }
   TcpSocketBase::SendEmptyPacket(flags);
   if (released_) return;
   const bool gave_up = (flags & TcpHeader::SYN) != 0 && m_endPoint == nullptr && m_endPoint6 == nullptr;
@@ -402,7 +405,7 @@ void TcpSocket::SendEmptyPacket(std::uint8_t flags) {
 /// ns-3 repeats a FIN for ever, at a constant interval.
 void TcpSocket::back_off_fin() {
   m_retxEvent.Cancel();
-  if (++fins_sent_ > LinuxTcp::fin_sends) return release(std::make_error_code(std::errc::timed_out));
+  ++fins_sent_;
   const auto interval = std::min(m_rto.Get() * (std::int64_t{1} << (fins_sent_ - 1)), max_retransmission);
   m_retxEvent = ns3::Simulator::Schedule(interval, &TcpSocket::SendEmptyPacket, this,
                                          static_cast<std::uint8_t>(TcpHeader::FIN | TcpHeader::ACK));

@@ -39,13 +39,17 @@ struct SmallWorld {
     return internet.attach(port, site).value();
   }
 
-  /// Runs a coroutine to its end.
+  /// Runs a coroutine to its end, or until the time is over.
+  template <class T>
+  std::optional<T> try_run(io::Task<T> task, io::Duration limit) {
+    auto result = std::make_shared<std::optional<T>>();
+    io::spawn(simulation.executor(), store(std::move(task), result));
+    simulation.run_until([&] { return result->has_value(); }, simulation.now() + limit);
+    return *result;
+  }
   template <class T>
   T run(io::Task<T> task, io::Duration limit = 1h) {
-    std::optional<T> result;
-    io::spawn(simulation.executor(), store(std::move(task), result));
-    simulation.run_until([&] { return result.has_value(); }, simulation.now() + limit);
-    return std::move(result).value();
+    return try_run(std::move(task), limit).value();
   }
 
   engine::Simulation simulation;
@@ -55,8 +59,8 @@ struct SmallWorld {
 
  private:
   template <class T>
-  static io::Task<> store(io::Task<T> task, std::optional<T>& into) {
-    into.emplace(co_await std::move(task));
+  static io::Task<> store(io::Task<T> task, std::shared_ptr<std::optional<T>> into) {
+    into->emplace(co_await std::move(task));
   }
 };
 

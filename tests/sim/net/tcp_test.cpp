@@ -154,5 +154,114 @@ TEST_P(TcpFamily, MegabytesArriveWhole) {
   EXPECT_EQ(world.run(read_text(accepted, sent.size())).value(), sent);
 }
 
+/// Reads in gulps, with long breaks.
+io::Task<std::size_t> read_slowly(std::shared_ptr<io::StreamSocket> stream, io::Scheduler& scheduler,
+                                  io::Duration pause) {
+  std::vector<std::uint8_t> gulp(64 * 1024);
+  std::size_t total = 0;
+  for (;;) {
+    const auto got = co_await stream->read(gulp);
+    if (!got || *got == 0) co_return total;
+    total += *got;
+    co_await scheduler.sleep_for(pause);
+  }
+}
+
+io::Task<> write_and_finish(std::shared_ptr<io::StreamSocket> stream, std::size_t bytes,
+                            io::TimePoint& written, io::Scheduler& scheduler) {
+  if (const auto sent = co_await write_text(stream, std::string(bytes, 'w')); !sent) co_return;
+  written = scheduler.now();
+  (void)co_await stream->close_write();
+}
+
+TEST(Tcp, AReaderThatFallsBehindHoldsTheWriterBack) {
+  Pair world;
+  auto listener = world.b.listen(at("0.0.0.0", 4001)).value();
+  const auto dialled = world.a.dial(at("192.0.2.2", 4001), std::nullopt).value();
+  const auto accepted = world.run(accept_one(*listener));
+  io::TimePoint written{};
+  io::spawn(world.simulation.executor(), write_and_finish(dialled, 4'000'000, written, world.simulation));
+  world.simulation.run_for(60s);
+  EXPECT_EQ(written, t0);  // more than both ends' buffers
+  EXPECT_EQ(world.run(read_slowly(accepted, world.simulation, 100ms)), 4'000'000u);
+  EXPECT_GT(written, t0 + 60s);
+}
+
+TEST(Tcp, ASlowReaderAndLossTogetherLoseNothing) {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    SmallWorld world({}, {.jitter = {}, .loss = 0.003}, seed);
+    auto& a = world.add_host("a", {ip("192.0.2.1")});
+    auto& b = world.add_host("b", {ip("192.0.2.2")});
+    auto listener = b.listen(at("0.0.0.0", 4001)).value();
+    const auto dialled = a.dial(at("192.0.2.2", 4001), std::nullopt).value();
+    const auto accepted = world.run(accept_one(*listener));
+    io::TimePoint written{};
+    io::spawn(world.simulation.executor(), write_and_finish(dialled, 3'000'000, written, world.simulation));
+    EXPECT_EQ(world.run(read_slowly(accepted, world.simulation, 200ms)), 3'000'000u) << "seed " << seed;
+  }
+}
+
+io::Task<> echo(std::shared_ptr<io::StreamSocket> stream) {
+  for (;;) {
+    auto text = co_await read_text(stream, 4);
+    if (!text) co_return;
+    (void)co_await write_text(stream, *text);
+  }
+}
+
+/// Small messages with pauses, both ways: acknowledgements travel on data, and the round-trip estimate has to
+/// survive that, or a loss is repaired much too late.
+TEST(Tcp, ALossAfterManyIdlePingsIsRepairedWithinOneRetransmissionTimeout) {
+  Pair world;
+  auto listener = world.b.listen(at("0.0.0.0", 4001)).value();
+  const auto dialled = world.a.dial(at("192.0.2.2", 4001), std::nullopt).value();
+  const auto accepted = world.run(accept_one(*listener));
+  io::spawn(world.simulation.executor(), echo(accepted));
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(world.run(write_text(dialled, "ping")));
+    ASSERT_EQ(world.run(read_text(dialled, 4)).value(), "ping");
+    world.simulation.run_for(15s);
+  }
+  // As good as lost: the ping takes ten seconds.
+  world.internet.set_extra_delay(0, 1, 10s);
+  const auto sent_at = world.simulation.now();
+  ASSERT_TRUE(world.run(write_text(dialled, "ping")));
+  world.simulation.run_for(1ms);
+  world.internet.set_extra_delay(0, 1, 0ns);
+  ASSERT_EQ(world.run(read_text(dialled, 4)).value(), "ping");
+  EXPECT_LT(world.simulation.now() - sent_at, 600ms);
+}
+
+TEST(Tcp, AnAddressOfOnesOwnIsUnreachable) {
+  Pair world;
+  EXPECT_EQ(world.a.dial(at("192.0.2.1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+  EXPECT_EQ(world.a.dial(at("127.0.0.1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+  EXPECT_EQ(world.a.dial(at("::1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+  EXPECT_EQ(world.a.dial(at("2001:db8:a::1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+  auto& only_v4 = world.add_host("c", {ip("192.0.2.3")});
+  EXPECT_EQ(only_v4.dial(at("2001:db8:a::1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+}
+
+TEST(Tcp, AListenersPortIsItsOwn) {
+  Pair world;
+  auto first = world.a.listen(at("0.0.0.0", 4001)).value();
+  EXPECT_EQ(world.a.listen(at("0.0.0.0", 4001)).error(), std::errc::address_in_use);
+  EXPECT_EQ(world.a.listen(at("192.0.2.77", 4002)).error(), std::errc::address_not_available);
+  auto chosen = world.a.listen(at("0.0.0.0", 0)).value();
+  EXPECT_GE(chosen->local().port, 32768);
+  first->close();
+  EXPECT_TRUE(world.a.listen(at("0.0.0.0", 4001)));
+}
+
+TEST(Tcp, AClosedListenerEndsItsAccept) {
+  Pair world;
+  auto listener = world.a.listen(at("0.0.0.0", 4001)).value();
+  world.simulation.start_timer(t0 + 1s, [&] { listener->close(); });
+  const auto accepted = [](io::Listener& at) -> io::Task<io::Result<std::shared_ptr<io::StreamSocket>>> {
+    co_return co_await at.accept();
+  };
+  EXPECT_EQ(world.run(accepted(*listener)).error(), std::errc::operation_canceled);
+}
+
 }  // namespace
 }  // namespace flaresim::net
