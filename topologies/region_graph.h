@@ -2,6 +2,7 @@
 
 #include <boost/graph/adjacency_list.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,12 +15,13 @@
 namespace flaresim::topologies {
 
 enum class GraphError {
-  empty = 1,         ///< no header line
-  missing_cell,      ///< a row has fewer cells than the header
-  extra_cell,        ///< or more
-  bad_number,        ///< a cell is neither empty nor a positive number of milliseconds
+  empty = 1,         ///< no header line, or no region in it
+  too_many_regions,  ///< more than `max_regions`
+  cell_count,        ///< a row has more or fewer cells than the header
+  bad_number,        ///< a cell is neither empty nor a number of milliseconds up to a minute
   duplicate_region,  ///< a name appears twice
   unknown_region,    ///< a row whose name is not in the header
+  missing_row,       ///< a name in the header without a row
   not_symmetric,     ///< A,B and B,A differ
   not_connected,     ///< no path of measured pairs joins two regions
 };
@@ -35,13 +37,14 @@ class RegionGraph {
   /// Reads a matrix in CSV: a header `region,NAME…`, then a row `NAME,RTT…` for each region, in milliseconds;
   /// an empty cell is a pair that was not measured. The diagonal is the round trip inside a region. Lines
   /// that begin with # are comments.
+  static constexpr std::size_t max_regions = 1000;
   static io::Result<RegionGraph> from_csv(std::string_view text);
 
   std::size_t size() const { return names_.size(); }
   const std::vector<std::string>& names() const { return names_; }
   std::optional<std::size_t> find(std::string_view name) const;
 
-  bool measured(std::size_t a, std::size_t b) const;
+  bool measured(std::size_t a, std::size_t b) const { return measured_[a][b]; }
   io::Duration round_trip(std::size_t a, std::size_t b) const { return round_trips_[a][b]; }
   /// Half of every round trip, `[from][to]`.
   std::vector<std::vector<io::Duration>> one_way() const;
@@ -51,10 +54,12 @@ class RegionGraph {
                                       boost::property<boost::edge_weight_t, std::int64_t>>;
 
   RegionGraph() = default;
+  io::Result<> measure(std::size_t a, std::size_t b, std::string_view cell);
   io::Result<> route_unmeasured();
 
   std::vector<std::string> names_;
   Graph graph_;
+  std::vector<std::vector<bool>> measured_;
   std::vector<std::vector<io::Duration>> round_trips_;
 };
 
