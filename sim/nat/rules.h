@@ -24,28 +24,16 @@ struct Endpoint {
 /// The part of a remote endpoint that a mapping depends on: two remotes with the same key are reached from
 /// the same outside endpoint. RFC 4787 §4.1.
 constexpr Endpoint mapping_key(const Endpoint& remote, Mapping rule) {
-  switch (rule) {
-    case Mapping::endpoint_independent:
-      return {};
-    case Mapping::address_dependent:
-      return {remote.address, 0};
-    case Mapping::address_and_port_dependent:
-      return remote;
-  }
+  if (rule == Mapping::endpoint_independent) return {};
+  if (rule == Mapping::address_dependent) return {remote.address, 0};
   return remote;
 }
 
 /// The part of a remote endpoint that a filter looks at: a remote is let in when one with the same key was
 /// contacted through the mapping. RFC 4787 §5.
 constexpr Endpoint filter_key(const Endpoint& remote, Filtering rule) {
-  switch (rule) {
-    case Filtering::endpoint_independent:
-      return {};
-    case Filtering::address_dependent:
-      return {remote.address, 0};
-    case Filtering::address_and_port_dependent:
-      return remote;
-  }
+  if (rule == Filtering::endpoint_independent) return {};
+  if (rule == Filtering::address_dependent) return {remote.address, 0};
   return remote;
 }
 
@@ -53,21 +41,16 @@ constexpr Endpoint filter_key(const Endpoint& remote, Filtering rule) {
 /// keys above: then neither a later flow of the same mapping nor a stranger whom the filter lets in can meet
 /// another owner's remote, and an inbound packet never has two inside endpoints to choose from. An
 /// endpoint-independent mapping or filter therefore owns its port towards everybody; APDM/APDF shares ports
-/// remote by remote, as Linux connection tracking does.
+/// remote by remote, as Linux connection tracking does. A mapping's key has the same owner key as the remotes
+/// that it stands for.
 constexpr Endpoint owner_key(const Endpoint& remote, const Behaviour& behaviour) {
   return filter_key(mapping_key(remote, behaviour.mapping), behaviour.filtering);
 }
 
 /// Whether a UDP packet in this direction extends the life of its session. RFC 4787 §4.3.
 constexpr bool refreshes(Direction direction, Refresh rule) {
-  switch (rule) {
-    case Refresh::outbound:
-      return direction == Direction::outbound;
-    case Refresh::inbound:
-      return direction == Direction::inbound;
-    case Refresh::both:
-      return true;
-  }
+  if (rule == Refresh::outbound) return direction == Direction::outbound;
+  if (rule == Refresh::inbound) return direction == Direction::inbound;
   return true;
 }
 
