@@ -278,6 +278,7 @@ io::Result<crypto::PublicKey> host_of(io::BytesView extension, io::BytesView pub
   const auto signed_key = read_signed_key(extension);
   if (!signed_key) return tl::unexpected(signed_key.error());
   auto host = crypto::PublicKey::from_message(signed_key->public_key);
+  if (!host && host.error() == crypto::KeyError::unsupported_key_type) return host;
   if (!host) return io::fail(TlsError::bad_host_key);
   const auto verified = host->verify(signed_by_host(public_key), signed_key->signature);
   if (!verified && verified.error() == crypto::KeyError::bad_signature)
