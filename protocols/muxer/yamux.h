@@ -44,20 +44,16 @@ struct YamuxProfile {
   std::uint32_t max_streams = 1024;  // bound of our own; go leaves it to the resource manager
 };
 
-/// Runs a yamux session over a secured stream, which it owns. The client's streams are odd, the server's
-/// even.
+/// Runs a yamux session over a secured stream, which it owns. The client's streams are odd, the server's even.
 ///
-/// 1. A stream that the remote opens beyond `accept_backlog` or `max_streams` is refused with RST; the
-/// session goes on.
-/// 2. Frames that become due together leave in one write, data of several streams in turn, at most one frame
-/// each.
-/// 3. A write completes once its bytes are in the next write below; it waits for the stream's window and for
-/// its turn.
-/// 4. What a stream has received is still readable when the remote ends the session; nothing is after
-/// `close`.
-/// 5. When it ends, it says go-away as far as that takes no waiting, and resets the stream below. One timer
-/// is armed
-///    while it lives, none afterwards. Dropping the session closes it.
+/// 1. A stream that the remote opens beyond `accept_backlog` or `max_streams` is refused with RST, no more.
+/// 2. Frames that become due together leave in one write; streams take turns, one frame each.
+/// 3. A write completes once its bytes are in what is written below next; it waits for the stream's window, and
+///    for its turn.
+/// 4. What a stream has received is still readable when the remote resets it or ends the session, and then
+///    comes the error. After a `reset` or `close` of our own nothing is.
+/// 5. At its end the session says go-away as far as that takes no waiting, and resets the stream below.
+/// 6. One timer is armed while it lives, none afterwards. Dropping the session closes it.
 /// Source: hashicorp/yamux spec.md; libp2p/specs yamux/README.md.
 MuxedConnectionPtr yamux(io::Scheduler& scheduler, io::StreamPtr secured, security::Role role,
                          const YamuxProfile& profile = {});

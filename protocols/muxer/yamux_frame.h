@@ -16,7 +16,8 @@ enum Flag : std::uint16_t { flag_syn = 1, flag_ack = 2, flag_fin = 4, flag_rst =
 enum class GoAway : std::uint32_t { normal = 0, protocol_error = 1, internal_error = 2 };
 
 /// What stands before every frame, big-endian. A field may hold any number: judging it is the session's
-/// business. Source: hashicorp/yamux spec.md "Framing".
+/// business.
+/// Source: hashicorp/yamux spec.md "Framing".
 struct FrameHeader {
   static constexpr std::size_t bytes = 12;
 

@@ -8,8 +8,7 @@
 namespace flaresim::muxer {
 namespace {
 
-// One write to the stream below: enough to make frames' overhead vanish, little enough to keep streams in
-// turn.
+// One write to the stream below: enough for frames' overhead to vanish, little enough for streams to take turns.
 constexpr std::size_t max_outgoing_bytes = 32 * 1024;
 // Less room than this is not worth a data frame.
 constexpr std::size_t min_frame_room_bytes = 1024;

@@ -31,7 +31,7 @@ struct MultistreamProfile {
 /// 1. The header and the first proposal leave in one write, so an agreed first choice costs one round trip.
 /// 2. Reads not a byte more than the negotiation: what follows belongs to the agreed protocol.
 /// 3. On failure the stream is reset. `errc::connection_aborted` is a stream that ended inside the
-/// negotiation.
+///    negotiation.
 /// 4. Has no time limit of its own (io::Deadline on the stream).
 /// Source: multiformats/multistream-select; libp2p/specs connections/README.md "multistream-select".
 io::Task<io::Result<std::string>> select(io::Stream& stream, std::vector<std::string> proposals,

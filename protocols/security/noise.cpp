@@ -61,6 +61,11 @@ struct RemotePayload {
   std::vector<std::string> muxers;
 };
 
+/// A key that we cannot compute with is not the remote's mistake, and says so itself.
+std::error_code unless_unsupported(std::error_code error, NoiseError otherwise) {
+  return error == crypto::KeyError::unsupported_key_type ? error : make_error_code(otherwise);
+}
+
 io::Result<RemotePayload> verify_payload(io::BytesView bytes, const Block& static_key) {
   pb::NoiseHandshakePayload payload;
   if (!payload.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !payload.has_identity_key() ||
@@ -68,11 +73,9 @@ io::Result<RemotePayload> verify_payload(io::BytesView bytes, const Block& stati
     return io::fail(NoiseError::malformed_payload);
   }
   auto key = crypto::PublicKey::from_message(io::as_bytes(payload.identity_key()));
-  if (!key) return io::fail(NoiseError::bad_identity_key);
+  if (!key) return tl::unexpected(unless_unsupported(key.error(), NoiseError::bad_identity_key));
   const auto verified = key->verify(signed_bytes(static_key), io::as_bytes(payload.identity_sig()));
-  if (!verified && verified.error() == crypto::KeyError::bad_signature)
-    return io::fail(NoiseError::bad_signature);
-  if (!verified) return tl::unexpected(verified.error());
+  if (!verified) return tl::unexpected(unless_unsupported(verified.error(), NoiseError::bad_signature));
   const auto& muxers = payload.extensions().stream_muxers();
   return RemotePayload{std::move(*key), {muxers.begin(), muxers.end()}};
 }

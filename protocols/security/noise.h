@@ -26,13 +26,12 @@ std::error_code make_error_code(NoiseError error);
 /// which owns it.
 ///
 /// 1. Nothing that the remote says is looked at before its signature has been verified; then comes who it is,
-/// then
-///    the muxer.
+///    then the muxer.
 /// 2. On failure the stream is reset, and the error is a NoiseError, `crypto::KeyError::unsupported_key_type`
-/// for an
-///    identity that cannot be verified, or the stream's own (`errc::connection_aborted` when it ended).
+///    for an identity that cannot be verified, or the stream's own (`errc::connection_aborted` when it ended).
 /// 3. A time limit is the caller's (io::Deadline on `stream`); two servers wait for each other until then.
-/// 4. The static key is fresh, from `random`, as is the ephemeral one. `identity` must outlive the task.
+/// 4. The static key and the ephemeral one are both drawn from `random`, which must be another stream for every
+///    handshake. `identity` must outlive the task.
 /// Source: libp2p/specs noise/README.md; The Noise Protocol Framework, revision 34.
 io::Task<io::Result<Secured>> noise(io::Scheduler& scheduler, io::StreamPtr stream,
                                     const crypto::PrivateKey& identity, io::Random random,

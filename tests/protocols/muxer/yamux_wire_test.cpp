@@ -325,6 +325,16 @@ TEST_F(YamuxWire, RstFailsWhatWaitsOnTheStream) {
   EXPECT_FALSE(session->closed());
 }
 
+TEST_F(YamuxWire, WhatWasReceivedBeforeARstCanBeRead) {
+  say(hex("00 00 0001 00000001 00000002 6869"));
+  const auto stream = accept();
+  say(hex("00 01 0008 00000001 00000000"));
+  EXPECT_EQ(read(*stream), "hi");
+  const auto after = read(*stream);
+  ASSERT_FALSE(after);
+  EXPECT_EQ(after.error(), std::errc::connection_reset);
+}
+
 TEST_F(YamuxWire, StreamResetBeforeItWasAcceptedIsNotHandedOut) {
   say(hex("00 01 0001 00000001 00000000") + hex("00 01 0008 00000001 00000000") +
       hex("00 00 0001 00000003 00000001 33"));

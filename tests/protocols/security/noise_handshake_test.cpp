@@ -10,14 +10,6 @@
 namespace flaresim::security {
 namespace {
 
-io::Bytes from_hex(std::string_view text) {
-  io::Bytes bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::uint8_t>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
-}
-
 Block block(std::string_view hex) {
   const auto bytes = from_hex(hex);
   Block out;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "protocols/security/noise_handshake.h"
+#include "tests/protocols/security/noise_vectors.h"
 #include "tests/protocols/support/pipe.h"
 #include "tests/protocols/support/run_task.h"
 
@@ -340,9 +341,14 @@ TEST_F(Noise, RefusesAnIdentityKeyThatIsNone) {
 TEST_F(Noise, RefusesAnIdentityItCannotVerify) {
   expect_refused(
       [](const Block& key) {
-        auto secp256k1 = io::to_bytes(std::string_view("\x08\x02\x12\x21\x02", 5));
-        secp256k1.resize(secp256k1.size() + 32, 0x79);
-        return payload(secp256k1, signature(mallory, key));
+        // An ECDSA key on the curve P-384, in PKIX, inside its key message.
+        const auto p384 = from_hex(
+            "080312783076301006072a8648ce3d020106052b81040022036200044c3a8a297ed9ff9589376032f4f96172effd0bbc"
+            "a8d5"
+            "19d684432b3573bcb5bc2faf256a62a8237f859acfb57d8b97c5006d43f20b2d0c39336c7a87b35c6a6c4b7ef4c9215a"
+            "92fb"
+            "1662f2da783708c0a1f916947d9ffcea5aae2cd51101cddd");
+        return payload(p384, signature(mallory, key));
       },
       crypto::KeyError::unsupported_key_type);
 }

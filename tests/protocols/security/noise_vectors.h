@@ -1,9 +1,20 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "protocols/io/bytes.h"
+
 namespace flaresim::security {
+
+inline io::Bytes from_hex(std::string_view text) {
+  io::Bytes bytes;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    bytes.push_back(static_cast<std::uint8_t>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
+  }
+  return bytes;
+}
 
 struct NoiseVector {
   std::string_view name;
