@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,44 +12,55 @@
 
 namespace flaresim::crypto {
 
+struct KeyPair;
+
 /// Numbers as on the wire. Source: libp2p/specs peer-ids/peer-ids.md, "Keys".
 enum class KeyType { rsa = 0, ed25519 = 1, secp256k1 = 2, ecdsa = 3 };
 
+/// What is wrong with a key or a signature.
 enum class KeyError {
   malformed = 1,         ///< not a key message, or one without type or data
   unknown_type,          ///< a type number that names no key type
   bad_length,            ///< data of a length that its type does not have
-  inconsistent,          ///< a private key whose public half belongs to another one
+  inconsistent,          ///< a private key whose parts do not belong to one key
   bad_signature,         ///< does not verify
-  unsupported_key_type,  ///< a key type that this library names, but cannot compute with
+  unsupported_key_type,  ///< an ECDSA public key on another curve than P-256
+  bad_encoding,          ///< data that is not the one encoding of a key of its type
+  not_on_curve,          ///< coordinates of no point of the curve
+  out_of_range,          ///< a secret, a modulus or an exponent that no key of its type has
+  rsa_too_short,         ///< a modulus of less than 2048 bits
+  rsa_too_long,          ///< a modulus of more than 8192 bits
 };
 std::error_code make_error_code(KeyError error);
 
-/// A public key, of any type the network knows. Ed25519 verifies (RFC 8032 §5.1.7, with libsodium's stricter
-/// rules: canonical S and points, no small-order key); the others are carried along, so that their peers have
-/// names.
+/// A public key, of any type the network knows: good data in its one encoding, so that a key has one peer id.
+/// Which encodings and signatures each type has: protocols/crypto/algorithm.h.
 class PublicKey {
  public:
   /// Longest key data accepted: RSA of 8192 bits takes about 1 kB.
   static constexpr std::size_t max_data_bytes = 2048;
 
+  /// Fails with what is wrong with the key; how costly that is to find out depends on its type, with
+  /// microseconds as the unit.
   static io::Result<PublicKey> from_data(KeyType type, io::BytesView data);
   /// Reads the `PublicKey` protobuf message.
   static io::Result<PublicKey> from_message(io::BytesView message);
 
   KeyType type() const { return type_; }
-  /// Ed25519: 32 bytes. Secp256k1: compressed point. RSA, ECDSA: PKIX in DER.
+  /// Ed25519: 32 bytes. Secp256k1: compressed point. RSA, ECDSA on P-256: PKIX in DER.
   io::BytesView data() const { return io::BytesView(message_).last(data_size_); }
   /// The protobuf message in its one deterministic form; the peer id is made from it.
   const io::Bytes& to_message() const { return message_; }
   multiformats::PeerId peer_id() const { return multiformats::PeerId::from_public_key_message(message_); }
 
-  /// `KeyError::bad_signature`, or `KeyError::unsupported_key_type`.
+  /// Fails with `KeyError::bad_signature` only.
   io::Result<> verify(io::BytesView message, io::BytesView signature) const;
 
   friend bool operator==(const PublicKey&, const PublicKey&) = default;
 
  private:
+  friend class PrivateKey;  // whose public half is good
+
   PublicKey(KeyType type, io::BytesView data);
 
   KeyType type_;
@@ -58,28 +68,30 @@ class PublicKey {
   io::Bytes message_;
 };
 
-/// A private key with its public half. Ed25519.
+/// A private key with its public half.
 class PrivateKey {
  public:
   static constexpr std::size_t seed_bytes = 32;
+  /// Longest key data accepted: RSA of 8192 bits takes less.
+  static constexpr std::size_t max_data_bytes = 5 * 1024;
 
   /// The Ed25519 key of this seed (RFC 8032 §5.1.5).
   static PrivateKey from_seed(std::span<const std::uint8_t, seed_bytes> seed);
-  static PrivateKey generate(io::Random& random);
-  /// Reads the `PrivateKey` protobuf message: Ed25519 data is seed and public key, in the old form with the
-  /// public key once more behind it. Other types: `KeyError::unsupported_key_type`.
+  /// The same key from the same stream, which moves on by 32 bytes. RSA has 2048 bits and takes a tenth of a
+  /// second or more to find.
+  static PrivateKey generate(io::Random& random, KeyType type = KeyType::ed25519);
+  /// Reads the `PrivateKey` protobuf message. An RSA key is checked for primality, which takes milliseconds.
   static io::Result<PrivateKey> from_message(io::BytesView message);
 
   const PublicKey& public_key() const { return public_key_; }
   io::Bytes to_message() const;
+  /// The same signature whenever asked, whatever the type.
   io::Bytes sign(io::BytesView message) const;
 
  private:
-  using Secret = std::array<std::uint8_t, 64>;  // seed and public key, as libsodium and the message have it
+  explicit PrivateKey(KeyType type, KeyPair pair);
 
-  explicit PrivateKey(const Secret& secret);
-
-  Secret secret_;
+  io::Bytes data_;
   PublicKey public_key_;
 };
 
