@@ -148,11 +148,9 @@ class Simulation::Loop final : public asio::execution_context {
     done_ = done;
     events_at_stop_ = 0;
     const auto delay = std::max(io::Duration::zero(), at - current_time());
-    auto stop = ns3::Simulator::Schedule(ns3::NanoSeconds(delay.count()), &Loop::stop_when_quiet, this);
-    stop_ = stop;
+    stop_ = ns3::Simulator::Schedule(ns3::NanoSeconds(delay.count()), &Loop::stop_when_quiet, this);
+    const RunEnd end{*this};  // also when an exception passes through
     ns3::Simulator::Run();
-    stop_.Cancel();
-    done_ = nullptr;
   }
 
   const SimulationOptions options;
@@ -163,6 +161,14 @@ class Simulation::Loop final : public asio::execution_context {
     std::function<void()> on_expiry;
     std::uint32_t generation = 0;
     bool armed = false;
+  };
+
+  struct RunEnd {
+    Loop& loop;
+    ~RunEnd() {
+      loop.stop_.Cancel();
+      loop.done_ = nullptr;
+    }
   };
 
   void run_batch() {

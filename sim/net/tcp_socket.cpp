@@ -290,9 +290,7 @@ void TcpSocket::pass_on(Segment& segment) {
 /// What has changed in the state machine below, brought to those above.
 void TcpSocket::settle() {
   if (released_) return;
-  if (m_endPoint == nullptr && m_endPoint6 == nullptr) {
-    return release(finished() ? std::error_code{} : std::make_error_code(std::errc::connection_aborted));
-  }
+  if (m_endPoint == nullptr && m_endPoint6 == nullptr) return vanish();
   if (!established_ && !half_open() && m_state != CLOSED) {
     established_ = true;
     layer_->established(*this);
@@ -320,6 +318,10 @@ void TcpSocket::linger() {
   m_timewaitEvent.Cancel();
   time_wait_end_.Cancel();
   time_wait_end_ = ns3::Simulator::Schedule(time_wait, &TcpSocket::vanish, this);
+}
+
+void TcpSocket::vanish() {
+  release(finished() ? std::error_code{} : std::make_error_code(std::errc::connection_aborted));
 }
 
 void TcpSocket::release(std::error_code why) {

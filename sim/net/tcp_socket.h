@@ -78,8 +78,9 @@ class TcpSocket final : public ns3::TcpSocketBase {
   std::size_t put(io::BytesView bytes);
   void finish_writing();
   void abort();
-  /// Ends without a packet and without telling anyone: the host is going away, or the 4-tuple is taken over.
-  void vanish() { release({}); }
+  /// Ends without a packet: the host is going away, the 4-tuple is taken over, or TIME_WAIT is over. Its user, if
+  /// the connection had not come to its end, finds it aborted.
+  void vanish();
   /// A SYN that may reuse the 4-tuple of this connection in TIME_WAIT (RFC 9293 §3.10.7.4, RFC 6191).
   bool gives_way_to(const ns3::TcpHeader& syn) const;
 

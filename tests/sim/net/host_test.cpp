@@ -120,6 +120,15 @@ TEST(Host, OneThatGoesAwayIsSilent) {
   EXPECT_EQ(wire.received.size(), 1u);
 }
 
+TEST(Host, ItsConnectionsAreAbortedWhenItGoes) {
+  Pair world;
+  auto listener = world.b.listen(at("0.0.0.0", 4001)).value();
+  const auto dialled = world.a.dial(at("192.0.2.2", 4001), std::nullopt).value();
+  ASSERT_TRUE(world.run(connect(dialled)));
+  world.hosts.erase(world.hosts.begin());
+  EXPECT_EQ(world.run(read_some(dialled)).error(), std::errc::connection_aborted);
+}
+
 std::size_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   std::size_t total = 0, resident = 0;
