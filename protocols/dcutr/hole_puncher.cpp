@@ -150,7 +150,8 @@ io::Task<io::Result<HolePuncher::State::Agreed>> HolePuncher::State::agree(Ptr s
   const auto round_trip = scheduler.now() - began;
   self->swarm->trace("dcutr.connect.received", std::to_string(round_trip.count()) + " ns");
 
-  const auto sync = co_await write_message(*stream, MessageType::sync, {}, most);
+  std::vector<Multiaddr> none;
+  const auto sync = co_await write_message(*stream, MessageType::sync, std::move(none), most);
   if (!sync) co_return tl::unexpected(sync.error());
   const auto synced_at = scheduler.now();
   self->swarm->trace("dcutr.sync.sent", relayed->remote().short_string());

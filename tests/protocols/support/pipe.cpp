@@ -116,8 +116,10 @@ void PipeEnd::to_peer(std::function<void(PipeEnd&)> what) {
   });
 }
 
-Pipe pipe(TestScheduler& scheduler, const PipeOptions& options) {
-  Pipe both{std::make_shared<PipeEnd>(scheduler, options), std::make_shared<PipeEnd>(scheduler, options)};
+Pipe pipe(TestScheduler& scheduler, const PipeOptions& options) { return pipe(scheduler, options, options); }
+
+Pipe pipe(TestScheduler& scheduler, const PipeOptions& a_to_b, const PipeOptions& b_to_a) {
+  Pipe both{std::make_shared<PipeEnd>(scheduler, a_to_b), std::make_shared<PipeEnd>(scheduler, b_to_a)};
   both.a->peer_ = both.b;
   both.b->peer_ = both.a;
   return both;

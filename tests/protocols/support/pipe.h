@@ -52,7 +52,7 @@ class PipeEnd final : public io::Stream, public std::enable_shared_from_this<Pip
   bool ended() const { return reset_.has_value() || (write_closed_ && remote_closed_); }
 
  private:
-  friend struct Pipe pipe(TestScheduler& scheduler, const PipeOptions& options);
+  friend struct Pipe pipe(TestScheduler& scheduler, const PipeOptions& a_to_b, const PipeOptions& b_to_a);
 
   void to_peer(std::function<void(PipeEnd&)> what);
   void end(std::error_code why);
@@ -83,5 +83,6 @@ struct Pipe {
 };
 
 Pipe pipe(TestScheduler& scheduler, const PipeOptions& options = {});
+Pipe pipe(TestScheduler& scheduler, const PipeOptions& a_to_b, const PipeOptions& b_to_a);
 
 }  // namespace flaresim::support
