@@ -1,5 +1,6 @@
 #include "topologies/access_links.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -25,8 +26,8 @@ TEST(AccessLinks, TheShippedOnesAreAllThere) {
     kinds.push_back(link.kind);
     EXPECT_FALSE(link.source.empty());
   }
-  EXPECT_EQ(kinds, (std::vector<std::string>{"fibre", "cable", "dsl", "wifi", "4g", "satellite-leo",
-                                             "satellite-geo", "datacenter"}));
+  EXPECT_THAT(kinds, testing::IsSupersetOf({"fibre", "cable", "dsl", "wifi", "4g", "satellite-leo",
+                                            "satellite-geo", "datacenter"}));
 }
 
 TEST(AccessLinks, UnitsAreThoseOfTheirColumns) {
