@@ -175,9 +175,7 @@ void NodeSession::shut_down() {
   constexpr auto grace = std::chrono::seconds(2);
   interrupts_.cancel();
   node_.shut_down();
-  io::Timer cut_off(scheduler_);
-  cut_off.arm_after(grace, [this] { scheduler_.stop(); });
-  scheduler_.run();
+  scheduler_.run_for(grace);
 }
 
 }  // namespace

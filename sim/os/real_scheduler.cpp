@@ -72,6 +72,11 @@ void RealScheduler::run() {
   loop_->context.run();
 }
 
+void RealScheduler::run_for(io::Duration limit) {
+  loop_->context.restart();
+  loop_->context.run_for(limit);
+}
+
 void RealScheduler::stop() { loop_->context.stop(); }
 
 asio::io_context& RealScheduler::context() { return loop_->context; }

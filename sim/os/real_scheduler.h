@@ -35,6 +35,8 @@ class RealScheduler final : public io::Scheduler {
 
   /// Runs what there is to run, and waits for more, until `stop` or until nothing can happen any more.
   void run();
+  /// The same, for so long at most.
+  void run_for(io::Duration limit);
   void stop();
 
   /// Where the sockets of this world live.
