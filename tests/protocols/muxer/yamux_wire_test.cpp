@@ -300,6 +300,15 @@ TEST_F(YamuxWire, FinEndsOneDirectionOnly) {
   EXPECT_EQ(late.error(), std::errc::broken_pipe);
 }
 
+TEST_F(YamuxWire, StreamThatWeEndFirstEndsWithTheRemotesFin) {
+  const auto stream = open();
+  ASSERT_TRUE(run_task(scheduler, stream->close_write()));
+  EXPECT_EQ(session->streams(), 1u);
+  say(hex("00 01 0006 00000002 00000000"));  // ACK and FIN
+  EXPECT_EQ(session->streams(), 0u);
+  EXPECT_EQ(read(*stream), "");
+}
+
 TEST_F(YamuxWire, EndedStreamIsDroppedWithoutAWord) {
   say(hex("00 00 0005 00000001 00000002 6869"));
   auto stream = run_task(scheduler, session->accept_stream()).value();
