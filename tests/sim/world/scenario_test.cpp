@@ -272,6 +272,31 @@ TEST(Scenario, AFolderWithoutTablesIsNamed) {
   EXPECT_THAT(to_string(load_scenario(file.path(), {}, "/nowhere").error()), StartsWith("/nowhere/data/"));
 }
 
+TEST(PopulationFile, IsAsStrictAsAScenario) {
+  namespace fs = std::filesystem;
+  const auto folder = fs::temp_directory_path() / ("population-test-" + std::to_string(::getpid()));
+  fs::create_directories(folder / "populations");
+  fs::copy(fs::path(data_directory()) / "data", folder / "data");
+  const auto complain = [&](const std::string& text) {
+    std::ofstream(folder / "populations" / "p.yaml") << text;
+    const TemporaryFile scenario("name: t\npeers: {a: {population: p}, b: {}}\n");
+    const auto loaded = load_scenario(scenario.path(), {}, folder.string());
+    return loaded ? "fine" : to_string(loaded.error());
+  };
+  const auto file = (folder / "populations" / "p.yaml").string();
+  const std::string tail = "nats: {linux: 1}\nregions: {US_iowa: 1}\naccesses: {dsl: 1}\n";
+  EXPECT_EQ(complain("name: p\n" + tail), "fine");
+  EXPECT_EQ(complain("name: q\n" + tail), file + ":1:1: name is not that of the file, 'p'");
+  EXPECT_EQ(complain("name: p\n" + tail + "tcp_unfrendly: 0\n"),
+            file + ":5:1: unknown key 'tcp_unfrendly' in a population; did you mean 'tcp_unfriendly'?");
+  EXPECT_EQ(complain("name: p\n" + tail + "name: p\n"),
+            file + ":5:1: key 'name' is given twice (first on line 1)");
+  EXPECT_EQ(complain("name: p\nnats: {linux: 1\n").substr(0, file.size() + 1), file + ":");
+  EXPECT_EQ(complain("name: p\nnats: {linux: 1}\nregions: {US_iowa: 1}\n"),
+            file + ":1:1: key 'accesses' is missing in a population");
+  fs::remove_all(folder);
+}
+
 TEST(ScenarioAssignment, ReplacesAndAddsValuesInOrder) {
   const auto scenario = load(with("trials: 3"), {{"trials", "4"},
                                                  {"trials", "5"},
@@ -335,43 +360,15 @@ TEST(ShippedScenarios, Flare2022HasThePublishedShares) {
   EXPECT_EQ(scenario.expect, (std::vector<Expectation>{{"punch_rate", 0.82, 0.89}}));
 }
 
-constexpr std::string_view access_header = "access,delay_ms,jitter_ms,loss,up_mbit_s,down_mbit_s,queue_kb\n";
-
-std::string access_complaint(const std::string& rows) {
-  const auto links = access_table(std::string(access_header) + rows, "f");
-  return links ? "fine" : to_string(links.error());
-}
-
-TEST(AccessTable, GivesEachDirectionItsRate) {
-  const auto links =
-      access_table(std::string(access_header) + "# a comment\nx,1.5,0.5,0.25,2,3,4\n", "f").value();
-  const net::LinkDirection up{1500us, 500us, 2'000'000, 4'000, 0.25};
-  const net::LinkDirection down{1500us, 500us, 3'000'000, 4'000, 0.25};
-  ASSERT_EQ(links.size(), 1U);
-  EXPECT_EQ(links[0].first, "x");
-  EXPECT_EQ(links[0].second, (net::LinkProfile{up, down}));
-}
-
-TEST(AccessTable, RefusesWhatIsNotALink) {
-  EXPECT_EQ(access_complaint("x,1,0,0,1,1\n"), "f:2:1: expected 7 columns");
-  EXPECT_EQ(access_complaint("x,1,0,0,1,1,1\ny,1,0,0,1,a,1\n"),
-            "f:3:1: expected a number that is not negative, not 'a'");
-  EXPECT_EQ(access_complaint("x,-1,0,0,1,1,1\n"), "f:2:1: expected a number that is not negative, not '-1'");
-  EXPECT_EQ(access_complaint("x,1,2,0,1,1,1\n"), "f:2:1: the jitter is above the delay");
-  EXPECT_EQ(access_complaint("x,1,0,1.1,1,1,1\n"), "f:2:1: the loss is above 1");
-  EXPECT_EQ(access_complaint("x,1,0,0,1,1,1\nx,1,0,0,1,1,1\n"), "f:3:1: access link 'x' is given twice");
-  EXPECT_EQ(access_complaint(",1,0,0,1,1,1\n"), "f:2:1: expected a name");
-  EXPECT_EQ(access_complaint(""), "f:1:1: expected at least one access link");
-}
-
 TEST(WorldData, HasTheTenRegionsAndNineAccessLinks) {
   const auto data = WorldData::load(data_directory());
   ASSERT_TRUE(data) << to_string(data.error());
   EXPECT_THAT(data->region_names(),
               testing::ElementsAre("US_iowa", "CA_toronto", "BR_saopaulo", "UK_london", "DE_frankfurt",
                                    "FI_hamina", "IN_mumbai", "SG_singapore", "JP_tokyo", "AU_melbourne"));
-  EXPECT_THAT(data->access_names(), testing::ElementsAre("none", "fibre", "cable", "dsl", "wifi", "4g",
-                                                         "satellite-leo", "satellite-geo", "datacenter"));
+  EXPECT_THAT(data->access_names(),
+              testing::UnorderedElementsAre("none", "fibre", "cable", "dsl", "wifi", "4g", "satellite-leo",
+                                            "satellite-geo", "datacenter"));
   EXPECT_EQ(data->access("none"), net::LinkProfile{});
   EXPECT_EQ(data->access("4g").up.delay, 25ms);
 }
