@@ -4,9 +4,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 namespace flaresim::io {
 namespace {
+
+/// libsodium looks at the processor once and picks its fast implementations, here before `main`: every program
+/// that uses it draws random numbers, so this file is in all of them.
+[[maybe_unused]] const bool sodium_is_ready = [] {
+  if (sodium_init() < 0) throw std::runtime_error("libsodium finds no randomness");
+  return true;
+}();
 
 Random::Seed hashed(std::span<const std::uint8_t> bytes, const Random::Seed* key) {
   Random::Seed out;

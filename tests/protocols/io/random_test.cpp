@@ -1,6 +1,7 @@
 #include "protocols/io/random.h"
 
 #include <gmock/gmock.h>
+#include <sodium.h>
 
 #include <numeric>
 #include <set>
@@ -28,6 +29,11 @@ Random::Seed counting_seed() {
   Random::Seed seed;
   std::iota(seed.begin(), seed.end(), std::uint8_t{0});
   return seed;
+}
+
+TEST(Random, LibsodiumHasPickedItsFastImplementationsBeforeMain) {
+  constexpr int was_ready = 1;
+  EXPECT_EQ(sodium_init(), was_ready);
 }
 
 // RFC 8439 appendix A.1, test vectors 1 and 2: key and nonce of zeros, blocks 0 and 1.
