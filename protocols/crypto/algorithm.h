@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "protocols/io/bytes.h"
 #include "protocols/io/random.h"
 #include "protocols/io/result.h"

@@ -40,8 +40,7 @@ class PublicKey {
   /// Longest key data accepted: RSA of 8192 bits takes about 1 kB.
   static constexpr std::size_t max_data_bytes = 2048;
 
-  /// Fails with what is wrong with the key; how costly that is to find out depends on its type, with
-  /// microseconds as the unit.
+  /// Fails with what is wrong with the key, which takes microseconds to find out.
   static io::Result<PublicKey> from_data(KeyType type, io::BytesView data);
   /// Reads the `PublicKey` protobuf message.
   static io::Result<PublicKey> from_message(io::BytesView message);
@@ -77,8 +76,8 @@ class PrivateKey {
 
   /// The Ed25519 key of this seed (RFC 8032 §5.1.5).
   static PrivateKey from_seed(std::span<const std::uint8_t, seed_bytes> seed);
-  /// The same key from the same stream, which moves on by 32 bytes. RSA has 2048 bits and takes a tenth of a
-  /// second or more to find.
+  /// The same key from the same stream, which moves on by 32 bytes. RSA has 2048 bits and takes tens of
+  /// milliseconds to find, by Nettle's method: another version of Nettle may find another key.
   static PrivateKey generate(io::Random& random, KeyType type = KeyType::ed25519);
   /// Reads the `PrivateKey` protobuf message. An RSA key is checked for primality, which takes milliseconds.
   static io::Result<PrivateKey> from_message(io::BytesView message);
