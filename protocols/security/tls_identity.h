@@ -25,8 +25,11 @@ struct TlsOptions {
 /// go-libp2p does (p2p/security/tls/crypto.go, NewIdentity), and how it judges others.
 class TlsIdentity {
  public:
+  /// With a certificate made for it.
   TlsIdentity(const crypto::PrivateKey& host, io::Random& random, io::CalendarTime now,
               TlsOptions options = {});
+  /// With one that is there already, whatever it says.
+  explicit TlsIdentity(Certificate certificate, TlsOptions options = {});
 
   io::BytesView certificate() const { return certificate_; }
   CertificateVerifier& verifier() const { return *options_.verifier; }

@@ -34,15 +34,17 @@ void append_hex(std::string& to, const gnutls_datum_t& bytes) {
 
 TlsIdentity::TlsIdentity(const crypto::PrivateKey& host, io::Random& random, io::CalendarTime now,
                          TlsOptions options)
-    : options_(std::move(options)) {
-  auto made = make_certificate(host, random, now, options_.certificate_key);
+    : TlsIdentity(make_certificate(host, random, now, options.certificate_key), std::move(options)) {}
+
+TlsIdentity::TlsIdentity(Certificate certificate, TlsOptions options)
+    : options_(std::move(options)), certificate_(std::move(certificate.der)) {
   gnutls_certificate_credentials_t credentials = nullptr;
   must(gnutls_certificate_allocate_credentials(&credentials));
   credentials_.reset(credentials);
-  const gnutls_datum_t certificate{made.der.data(), static_cast<unsigned>(made.der.size())};
-  const gnutls_datum_t key{made.private_key.data(), static_cast<unsigned>(made.private_key.size())};
-  must(gnutls_certificate_set_x509_key_mem(credentials, &certificate, &key, GNUTLS_X509_FMT_DER));
-  certificate_ = std::move(made.der);
+  const gnutls_datum_t der{certificate_.data(), static_cast<unsigned>(certificate_.size())};
+  const gnutls_datum_t key{certificate.private_key.data(),
+                           static_cast<unsigned>(certificate.private_key.size())};
+  must(gnutls_certificate_set_x509_key_mem(credentials, &der, &key, GNUTLS_X509_FMT_DER));
 }
 
 void TlsIdentity::Release::operator()(gnutls_certificate_credentials_st* credentials) const {

@@ -24,7 +24,7 @@ PeerKind draw_peer(const PeerSpec& spec, const std::vector<std::string>& regions
     kind.access = pick(population.accesses, random.derive("access"));
     if (!population.regions.empty()) kind.region = pick(population.regions, random.derive("region"));
     if (random.derive("tcp-unfriendly").uniform() < population.tcp_unfriendly) {
-      kind.nat += ",simultaneous_open=off";
+      kind.nat += ",simultaneous_open=off,tcp_unsolicited=reset";
     }
   }
   if (kind.region.empty()) kind.region = pick(regions, random.derive("region"));

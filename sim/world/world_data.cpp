@@ -1,22 +1,16 @@
 #include "sim/world/world_data.h"
 
-#include <fmt/format.h>
-
-#include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "topologies/access_links.h"
+
 namespace flaresim::world {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view header = "access,delay_ms,jitter_ms,loss,up_mbit_s,down_mbit_s,queue_kb";
-constexpr std::size_t columns = 7;
-constexpr double largest_number = 1e6;  // a quarter of an hour of delay, a terabit per second, a gigabyte
 
 tl::expected<std::string, ScenarioError> read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -27,50 +21,15 @@ tl::expected<std::string, ScenarioError> read_text(const fs::path& path) {
   return text.str();
 }
 
-std::vector<std::string> split(const std::string& line) {
-  std::vector<std::string> cells(1);
-  for (const char c : line) {
-    if (c == ',') {
-      cells.emplace_back();
-    } else {
-      cells.back() += c;
-    }
-  }
-  return cells;
-}
-
-std::optional<double> number_of(const std::string& cell) {
-  double number = 0;
-  const auto [end, status] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
-  const auto whole = status == std::errc{} && end == cell.data() + cell.size();
-  if (!whole || !(number >= 0 && number <= largest_number)) return std::nullopt;
-  return number;
-}
-
-io::Duration milliseconds(double count) { return io::Duration(std::llround(count * 1e6)); }
-
-tl::expected<std::pair<std::string, net::LinkProfile>, std::string> read_link(const std::string& line) {
-  const auto cells = split(line);
-  if (cells.size() != columns) return tl::unexpected(fmt::format("expected {} columns", columns));
-  if (cells[0].empty()) return tl::unexpected(std::string("expected a name"));
-  std::vector<double> numbers;
-  for (std::size_t i = 1; i < columns; ++i) {
-    const auto number = number_of(cells[i]);
-    if (!number)
-      return tl::unexpected(fmt::format("expected a number that is not negative, not '{}'", cells[i]));
-    numbers.push_back(*number);
-  }
-  if (numbers[1] > numbers[0]) return tl::unexpected(std::string("the jitter is above the delay"));
-  if (numbers[2] > 1) return tl::unexpected(std::string("the loss is above 1"));
-  const auto direction = [&](double mbit_per_second) {
-    return net::LinkDirection{
-        .delay = milliseconds(numbers[0]),
-        .jitter = milliseconds(numbers[1]),
-        .bits_per_second = static_cast<std::uint64_t>(std::llround(mbit_per_second * 1e6)),
-        .queue_bytes = static_cast<std::uint64_t>(std::llround(numbers[5] * 1e3)),
-        .loss = numbers[2]};
+net::LinkProfile profile_of(const topologies::AccessLink& link) {
+  const auto direction = [&](std::uint64_t bits_per_second) {
+    return net::LinkDirection{.delay = link.delay,
+                              .jitter = link.jitter,
+                              .bits_per_second = bits_per_second,
+                              .queue_bytes = link.queue_bytes(bits_per_second),
+                              .loss = link.loss};
   };
-  return std::pair{cells[0], net::LinkProfile{.up = direction(numbers[3]), .down = direction(numbers[4])}};
+  return {.up = direction(link.up_bits_per_second), .down = direction(link.down_bits_per_second)};
 }
 
 /// `share/flaresim` of the tree that the program is installed in.
@@ -82,39 +41,11 @@ fs::path installed_folder() {
 
 }  // namespace
 
-tl::expected<std::vector<std::pair<std::string, net::LinkProfile>>, ScenarioError> access_table(
-    std::string_view text, const std::string& file) {
-  std::vector<std::pair<std::string, net::LinkProfile>> links;
-  std::istringstream lines{std::string(text)};
-  bool header_seen = false;
-  int number = 0;
-  const auto fail = [&](std::string message) {
-    return tl::unexpected(ScenarioError{file, number, 1, std::move(message)});
-  };
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (line.empty() || line.front() == '#') continue;
-    if (!std::exchange(header_seen, true)) {
-      if (line != header) return fail(fmt::format("expected the header {}", header));
-      continue;
-    }
-    auto link = read_link(line);
-    if (!link) return fail(link.error());
-    for (const auto& [name, profile] : links) {
-      if (name == link->first) return fail(fmt::format("access link '{}' is given twice", name));
-    }
-    links.push_back(std::move(*link));
-  }
-  if (links.empty()) return fail("expected at least one access link");
-  return links;
-}
-
-WorldData::WorldData(topologies::RegionGraph regions,
-                     std::vector<std::pair<std::string, net::LinkProfile>> accesses)
+WorldData::WorldData(topologies::RegionGraph regions, const std::vector<topologies::AccessLink>& links)
     : regions_(std::move(regions)) {
-  for (auto& [name, profile] : accesses) {
-    access_names_.push_back(name);
-    accesses_.emplace(name, profile);
+  for (const auto& link : links) {
+    access_names_.push_back(link.kind);
+    accesses_.emplace(link.kind, profile_of(link));
   }
 }
 
@@ -128,9 +59,9 @@ tl::expected<WorldData, ScenarioError> WorldData::load(const std::string& folder
   const auto access_file = fs::path(folder) / "data" / "access.csv";
   const auto access_text = read_text(access_file);
   if (!access_text) return tl::unexpected(access_text.error());
-  auto accesses = access_table(*access_text, access_file.string());
-  if (!accesses) return tl::unexpected(accesses.error());
-  return WorldData(std::move(*regions), std::move(*accesses));
+  const auto links = topologies::read_access_links(*access_text);
+  if (!links) return tl::unexpected(ScenarioError{access_file.string(), 0, 0, links.error().message()});
+  return WorldData(std::move(*regions), *links);
 }
 
 std::string data_directory() {

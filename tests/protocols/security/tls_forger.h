@@ -38,6 +38,9 @@ struct ForgedCertificate {
 /// Makes a P-256 certificate by GnuTLS's own means.
 ForgedCertificate forge(const crypto::PrivateKey& host, const Forgery& forgery);
 
+/// GnuTLS credentials with this chain; empty: none. To be freed by the caller.
+gnutls_certificate_credentials_t credentials_of(const std::vector<ForgedCertificate>& chain);
+
 /// A client that does as it is told, over a stream: with these certificates (a chain, or none) and protocols.
 /// Returns GnuTLS's outcome of the handshake, then that of one read.
 struct RawOutcome {

@@ -19,7 +19,8 @@ class DatagramNet;
 /// has written to (address and port).
 class SimpleNat {
  public:
-  explicit SimpleNat(const std::string& outside) : outside_(io::IpAddress(boost::asio::ip::make_address(outside))) {}
+  explicit SimpleNat(const std::string& outside)
+      : outside_(io::IpAddress(boost::asio::ip::make_address(outside))) {}
 
   /// Forgets everything; the next mappings have other ports.
   void rebind();

@@ -47,6 +47,7 @@ struct NodeOptions {
   std::shared_ptr<security::CertificateVerifier> verifier = std::make_shared<security::CertificateVerifier>();
   security::CertificateKey certificate_key = security::CertificateKey::ed25519;
   security::KeyLog key_log = {};
+  std::optional<security::Certificate> certificate = std::nullopt;  ///< instead of a right one
 };
 
 inline std::unique_ptr<Node> make_node(support::DatagramNet& net, const std::string& address,
@@ -54,8 +55,10 @@ inline std::unique_ptr<Node> make_node(support::DatagramNet& net, const std::str
   auto node = std::make_unique<Node>(Node{net.host(address, options.nat), host_key(number), nullptr, {}});
   auto random = io::Random(number).derive("quic");
   security::TlsOptions tls{options.certificate_key, options.verifier, options.key_log};
-  auto identity = std::make_shared<const security::TlsIdentity>(node->key, random, net.scheduler().calendar(),
-                                                                std::move(tls));
+  const auto now = net.scheduler().calendar();
+  auto identity = options.certificate
+                      ? std::make_shared<const security::TlsIdentity>(*options.certificate, std::move(tls))
+                      : std::make_shared<const security::TlsIdentity>(node->key, random, now, std::move(tls));
   auto profile = options.profile;
   profile.on_refused = [raw = node.get()](const io::Endpoint&, std::error_code why) {
     raw->refusals.push_back(why);
