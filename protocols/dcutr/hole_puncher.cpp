@@ -110,8 +110,8 @@ io::Task<> HolePuncher::State::attempt(Ptr self, ConnectionPtr relayed, PunchRep
     self->connected(*report, std::move(direct), outcome);
     co_return;
   }
-  if (self->own_addresses().empty()) {
-    report->cause = Error::no_address_to_send;
+  if (relayed->closed() || self->own_addresses().empty()) {
+    report->cause = relayed->closed() ? Error::relayed_connection_lost : Error::no_address_to_send;
     co_return;
   }
   report->outcome = Outcome::failed;

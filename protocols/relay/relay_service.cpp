@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <list>
+#include <optional>
 #include <utility>
 
 #include "protocols/relay/circuit.h"
@@ -237,9 +238,10 @@ io::Task<> RelayService::State::connect(Ptr self, swarm::IncomingStream in, pb::
     co_await refuse(self, in.stream, verdict);
     co_return;
   }
-  const Slot slot(self, source, *target);
+  std::optional<Slot> slot(std::in_place, self, source, *target);
   const auto stop = co_await open_stop(self, source, *target);
   if (!stop || self->stopped) {
+    slot.reset();  // being refused takes as long as the source likes
     co_await refuse(self, in.stream, Status::connection_failed);
     co_return;
   }

@@ -42,8 +42,8 @@ TEST(Node, CanBeDestroyedInTheMiddleOfEverything) {
   auto& host_b = internet.add_host("2.2.2.2");
   // After each number of milliseconds of a connection, its handshake and identify.
   for (int delay = 0; delay < 150; delay += 3) {
-    auto a = std::make_unique<support::Peer>(host_a, 1, NodeProfile());
-    auto b = std::make_unique<support::Peer>(host_b, 2, NodeProfile());
+    auto a = std::make_unique<support::Peer>(host_a, 4001, 1, NodeProfile());
+    auto b = std::make_unique<support::Peer>(host_b, 4001, 2, NodeProfile());
     b->node.start_relay_service();
     const auto reserving = support::start(scheduler, a->node.relay_client().reserve(b->id(), b->addresses()));
     scheduler.run_for(std::chrono::milliseconds(delay));

@@ -10,8 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::uint16_t port = 4001;
-
 crypto::PrivateKey key_number(std::uint64_t number) {
   auto random = io::Random(number).derive("identity");
   return crypto::PrivateKey::generate(random);
@@ -43,13 +41,14 @@ io::Task<> swallow(io::StreamPtr stream) {
 
 }  // namespace
 
-Peer::Peer(MemoryHost& on, std::uint64_t number, const node::NodeProfile& profile)
-    : host(on), node(on, key_number(number), profile) {
+Peer::Peer(MemoryHost& on, std::uint16_t on_port, std::uint64_t number, const node::NodeProfile& profile)
+    : host(on), port(on_port), node(on, key_number(number), profile) {
   node.swarm().set_trace([this](std::string_view what, const std::string& detail) {
     events.push_back({host.scheduler().now(), std::string(what), detail});
   });
-  const auto wildcard = on.addresses().front().is_v4() ? "/ip4/0.0.0.0/tcp/4001" : "/ip6/::/tcp/4001";
-  EXPECT_TRUE(node.swarm().listen(Multiaddr::from_string(wildcard).value()));
+  const auto wildcard = on.addresses().front().is_v4() ? "0.0.0.0" : "::";
+  const io::Endpoint listening{boost::asio::ip::make_address(wildcard), port};
+  EXPECT_TRUE(node.swarm().listen(Multiaddr::from_endpoint(listening, multiformats::Transport::tcp)));
 }
 
 Multiaddr Peer::address() const {
@@ -82,9 +81,10 @@ World::~World() {
   EXPECT_EQ(scheduler.armed_timers(), 0u);
 }
 
-Peer& World::add(const std::string& address, const std::string& outside, const node::NodeProfile& profile) {
+Peer& World::add(const std::string& address, const std::string& outside, const node::NodeProfile& profile,
+                 std::uint16_t port) {
   auto& host = internet.add_host(address, outside);
-  peers.push_back(std::make_unique<Peer>(host, peers.size() + 1, profile));
+  peers.push_back(std::make_unique<Peer>(host, port, peers.size() + 1, profile));
   return *peers.back();
 }
 

@@ -14,7 +14,7 @@
 
 namespace flaresim::support {
 
-/// A node on a host of its own, listening on port 4001.
+/// A node on a host of its own, listening.
 struct Peer {
   struct Event {
     io::TimePoint at;
@@ -22,7 +22,7 @@ struct Peer {
     std::string detail;
   };
 
-  Peer(MemoryHost& on, std::uint64_t number, const node::NodeProfile& profile);
+  Peer(MemoryHost& on, std::uint16_t on_port, std::uint64_t number, const node::NodeProfile& profile);
   ~Peer() { swarm().set_trace({}); }
 
   const multiformats::PeerId& id() const { return node.id(); }
@@ -34,6 +34,7 @@ struct Peer {
   std::vector<io::TimePoint> times_of(std::string_view what) const;
 
   MemoryHost& host;
+  std::uint16_t port;
   node::Node node;
   std::vector<Event> events;
 };
@@ -45,7 +46,7 @@ class World {
   ~World();
 
   Peer& add(const std::string& address, const std::string& outside = "",
-            const node::NodeProfile& profile = {});
+            const node::NodeProfile& profile = {}, std::uint16_t port = 4001);
   /// Dials directly and waits until both sides have identified each other.
   swarm::ConnectionPtr connect(Peer& from, Peer& to);
   /// A stream from one connected peer to the other, without more protocol than its negotiation.
