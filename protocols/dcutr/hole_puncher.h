@@ -84,19 +84,17 @@ struct PunchReport {
 /// Direct Connection Upgrade through Relay, both sides.
 ///
 /// The opener is the peer that was dialled over a relay:
-/// 1. It starts once for each inbound relayed connection, after identify on it; not if a direct connection
-/// exists.
+/// 1. It starts once for each inbound relayed connection, after identify on it; not if a direct one exists.
 /// 2. It tries connection reversal first, once, when the remote advertises a public address.
-/// 3. It makes at most `attempts` attempts, each with a fresh CONNECT/SYNC exchange, so that one bad
-/// round-trip
-///    sample cannot spoil the next. It dials exactly half a round trip after SYNC was written, as the server.
-///    An exchange that breaks the protocol ends the upgrade.
+/// 3. It makes at most `attempts` attempts, each with a fresh CONNECT/SYNC exchange, so that one bad sample of
+///    the round trip cannot spoil the next. It dials exactly half a round trip after SYNC was written, as the
+///    server. An exchange that breaks the protocol ends the upgrade.
 ///
 /// The responder is the peer that dialled over the relay:
-/// 4. It answers only on relayed connections that it dialled, CONNECT with CONNECT, and dials in the instant
-/// in
+/// 4. It answers CONNECT with CONNECT, only on relayed connections that it dialled, and dials in the instant in
 ///    which it reads SYNC, as the client.
 ///
+/// Both:
 /// 5. Only public, direct addresses are sent, and dialled. Without any, the opener does not start, and the
 ///    responder resets the stream.
 /// 6. The relayed connection is left alone: it stays usable whatever happens here, and may end after SYNC.

@@ -32,17 +32,16 @@ std::error_code make_error_code(Error error);
 
 /// Limits of identify; the defaults' sources stand beside them.
 struct IdentifyProfile {
-  std::string protocol_version =
-      "ipfs/0.1.0";  // go-libp2p p2p/protocol/identify/id.go DefaultProtocolVersion
+  std::string protocol_version = "ipfs/0.1.0";  // what kubo and nim-libp2p say
   std::string agent = "flaresim/0.1.0";
-  io::Duration limit = std::chrono::seconds(5);  // ... id.go DefaultTimeout: one whole exchange
+  io::Duration limit = std::chrono::seconds(5);  // go-libp2p p2p/protocol/identify/id.go DefaultTimeout
   std::size_t max_parts = 10;                    // ... id.go maxMessages
   std::size_t max_part_bytes = 8 * 1024;         // ... id.go signedIDSize
   std::size_t split_above_bytes = 2 * 1024;      // ... id.go legacyIDSize: the record then goes by itself
   std::size_t max_own_bytes = 4 * 1024;          // ... id.go maxOwnIdentifyMsgSize, what rust-libp2p reads
   std::size_t max_concurrent_pushes = 32;        // ... id.go maxPushConcurrency
-  std::size_t max_protocols = 1024;              // ... pstoremem maxProtos
-  io::Duration push_debounce = std::chrono::seconds(1);  // js-libp2p protocol-identify PUSH_DEBOUNCE_MS
+  std::size_t max_protocols = 1024;              // ... p2p/host/peerstore/pstoremem maxProtos
+  io::Duration push_debounce = std::chrono::seconds(1);  // js-libp2p protocol-identify, debounce of pushes
 };
 
 /// Tells peers who we are and where we can be reached, and learns the same of them.

@@ -39,9 +39,10 @@ struct RelayClientProfile {
   io::Duration relay_dial_limit = std::chrono::seconds(5);  // ... client/dial.go DialRelayTimeout
   io::Duration stop_limit = std::chrono::seconds(60);       // ... client/handlers.go StreamTimeout
   io::Duration refresh_check_interval =
-      std::chrono::minutes(1);                                   // ... p2p/host/autorelay rsvpRefreshInterval
-  io::Duration refresh_before_expiry = std::chrono::minutes(2);  // ... p2p/host/autorelay rsvpExpirationSlack
-  std::size_t max_message_bytes = 4096;                          // ... client/client.go maxMessageSize
+      std::chrono::minutes(1);  // ... p2p/host/autorelay/relay_finder.go rsvpRefreshInterval
+  io::Duration refresh_before_expiry =
+      std::chrono::minutes(2);           // ... p2p/host/autorelay/relay_finder.go rsvpExpirationSlack
+  std::size_t max_message_bytes = 4096;  // ... client/dial.go maxMessageSize
 };
 
 struct RelayProfile {
