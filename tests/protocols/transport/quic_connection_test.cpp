@@ -152,10 +152,11 @@ TEST_F(QuicTest, DroppingAStreamResetsIt) {
 TEST_F(QuicTest, StreamsResetUnreadGiveTheSharedWindowBack) {
   make_nodes();
   connect();
+  const auto sent = pattern(256 * 1024);
   for (int i = 0; i < 20; ++i) {  // 20 × 256 KiB is more than the connection's window
     auto here = run_task(scheduler, at_alice->muxed->open_stream());
     ASSERT_TRUE(here);
-    const auto writing = start(scheduler, (*here)->write(pattern(256 * 1024)));
+    const auto writing = start(scheduler, (*here)->write(sent));
     auto there = run_task(scheduler, at_bob->muxed->accept_stream());
     scheduler.run_for(5s);
     ASSERT_TRUE(writing.done()) << i;
