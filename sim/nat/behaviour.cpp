@@ -181,10 +181,25 @@ Key word_key(std::string_view text, Value Behaviour::*field, const Word<Value> (
           [field, &words](const Behaviour& b) { return std::string(word_for(b.*field, words)); }};
 }
 
+/// A key that is absent unless it is given.
+template <typename Value, std::size_t size>
+Key optional_word_key(std::string_view text, std::optional<Value> Behaviour::*field,
+                      const Word<Value> (&words)[size]) {
+  return {text,
+          [field, &words](const Token& token, Behaviour& b) {
+            return read_word("unknown value", token, words, (b.*field).emplace());
+          },
+          [field, &words](const Behaviour& b) {
+            return b.*field ? std::string(word_for(*(b.*field), words)) : std::string();
+          }};
+}
+
 const std::vector<Key>& keys() {
   static const std::vector<Key> all = {
       word_key("translate", &Behaviour::translates, switch_words),
       word_key("reply", &Behaviour::reply, reply_words),
+      optional_word_key("tcp_mapping", &Behaviour::tcp_mapping, mappings),
+      optional_word_key("tcp_ports", &Behaviour::tcp_ports, port_words),
       word_key("udp_blocked", &Behaviour::udp_blocked, switch_words),
       duration_key("udp_timeout", &Behaviour::udp_timeout),
       duration_key("udp_unreplied_timeout", &Behaviour::udp_unreplied_timeout),

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -55,6 +56,9 @@ struct Behaviour {
   Filtering filtering = Filtering::address_and_port_dependent;
   Ports ports = Ports::preserve;
   Reply reply = Reply::fresh;
+  /// Where TCP differs from UDP: many gateways translate UDP consistently and TCP not (Ford et al. 2005, table 1).
+  std::optional<Mapping> tcp_mapping;
+  std::optional<Ports> tcp_ports;
 
   Unsolicited udp_unsolicited = Unsolicited::drop;
   Unsolicited tcp_unsolicited = Unsolicited::drop;

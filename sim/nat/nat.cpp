@@ -13,6 +13,13 @@ namespace {
 Verdict drop(Rule rule) { return {false, rule, {}}; }
 Verdict forward() { return {true, Rule::passed, {}}; }
 
+/// The behaviour as TCP meets it.
+Behaviour with_tcp_axes(Behaviour behaviour) {
+  behaviour.mapping = behaviour.tcp_mapping.value_or(behaviour.mapping);
+  behaviour.ports = behaviour.tcp_ports.value_or(behaviour.ports);
+  return behaviour;
+}
+
 }  // namespace
 
 /// The path of a packet through the NAT: what it is, what the table says about it, how it is rewritten or
@@ -20,7 +27,10 @@ Verdict forward() { return {true, Rule::passed, {}}; }
 class Nat::Box {
  public:
   Box(const Behaviour& behaviour, const Address& outside, std::uint64_t seed)
-      : behaviour_(behaviour), outside_(outside), table_(behaviour, outside, seed) {}
+      : behaviour_(behaviour),
+        outside_(outside),
+        udp_and_icmp_(behaviour, outside, seed),
+        tcp_(with_tcp_axes(behaviour), outside, ~seed) {}
 
   /// What both directions have in common: the checks before and the counting after.
   Verdict handle(std::span<std::uint8_t> bytes, Time now, Direction direction);
@@ -28,9 +38,12 @@ class Nat::Box {
   const Behaviour behaviour_;
   const Address outside_;
   Counters counters_;
-  Table table_;
+  Table udp_and_icmp_;
+  Table tcp_;
 
  private:
+  /// Transports share nothing: a port of one says nothing about the other's.
+  Table& table(const Flow& flow) { return flow.transport == Transport::tcp ? tcp_ : udp_and_icmp_; }
   Verdict decide(const Packet& packet, Direction direction);
   Verdict outbound(const Packet& packet, const Segment& segment);
   Verdict inbound(const Packet& packet, const Segment& segment);
@@ -48,13 +61,14 @@ class Nat::Box {
 };
 
 Verdict Nat::Box::handle(std::span<std::uint8_t> bytes, Time now, Direction direction) {
-  table_.advance(now);
+  udp_and_icmp_.advance(now);
+  tcp_.advance(now);
   const auto packet = parse_packet(bytes);
   Verdict verdict = packet ? decide(*packet, direction) : drop(packet.error());
   if (verdict.forward) decrement_hop_limit(*packet);
   ++(verdict.forward ? counters_.translated : counters_.dropped);
   counters_.answered += !verdict.answer.empty();
-  counters_.mappings_created = table_.bindings_created();
+  counters_.mappings_created = udp_and_icmp_.bindings_created() + tcp_.bindings_created();
   return verdict;
 }
 
@@ -87,11 +101,12 @@ Verdict Nat::Box::outbound(const Packet& packet, const Segment& segment) {
   // (nf_conntrack_tcp_loose).
   const bool opens = segment.kind != Segment::Kind::tcp ||
                      (segment.tcp_flags & (tcp_flag::syn | tcp_flag::rst)) == tcp_flag::syn;
-  if (!opens && table_.session_towards(flow) == nobody) return drop(Rule::out_of_state);
-  const auto session = table_.leave(flow);
+  if (!opens && table(flow).session_towards(flow) == nobody) return drop(Rule::out_of_state);
+  const auto session = table(flow).leave(flow);
   if (!session) return drop(session.error());
-  if (flow.translated) rewrite_source(packet, segment, table_.outside(table_.session(*session).binding));
-  table_.pass(*session, Direction::outbound, segment.tcp_flags);
+  if (flow.translated)
+    rewrite_source(packet, segment, table(flow).outside(table(flow).session(*session).binding));
+  table(flow).pass(*session, Direction::outbound, segment.tcp_flags);
   return forward();
 }
 
@@ -104,11 +119,11 @@ Verdict Nat::Box::outbound_error(const Packet& packet, const Segment& segment) {
   const Endpoint remote{quoted->source, about->source_port};
   const Flow flow{
       about->transport, is_translated(packet), {quoted->destination, about->destination_port}, remote};
-  const Id binding = table_.binding_towards(flow);
+  const Id binding = table(flow).binding_towards(flow);
   if (binding == nobody) return drop(Rule::no_mapping);
-  if (!table_.lets_in(binding, remote)) return drop(Rule::filtered);
+  if (!table(flow).lets_in(binding, remote)) return drop(Rule::filtered);
   if (flow.translated) {
-    const Endpoint outside = table_.outside(binding);
+    const Endpoint outside = table(flow).outside(binding);
     {
       const QuoteGuard guard(packet, *quoted);
       rewrite_destination(*quoted, *about, outside);
@@ -127,26 +142,26 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
                   is_translated(packet),
                   {packet.destination, segment.destination_port},
                   {packet.source, segment.source_port}};
-  if (table_.is_taken(flow)) return unsolicited(packet, segment, flow, Rule::committed);
-  const Id id = table_.session_at(flow);
+  if (table(flow).is_taken(flow)) return unsolicited(packet, segment, flow, Rule::committed);
+  const Id id = table(flow).session_at(flow);
   if (id == nobody) return let_in(packet, segment, flow);
-  const Session& session = table_.session(id);
-  if (!session.holds && !table_.lets_in(session.binding, flow.remote)) return drop(Rule::filtered);
+  const Session& session = table(flow).session(id);
+  if (!session.holds && !table(flow).lets_in(session.binding, flow.remote)) return drop(Rule::filtered);
   if (is_opening(segment.tcp_flags) && session.tcp.awaits_answer() && !behaviour_.tcp_simultaneous_open)
     return unsolicited(packet, segment, flow, Rule::simultaneous_open);
-  const Endpoint inside = table_.inside(session.binding);
-  table_.pass(id, Direction::inbound, segment.tcp_flags);
+  const Endpoint inside = table(flow).inside(session.binding);
+  table(flow).pass(id, Direction::inbound, segment.tcp_flags);
   return deliver(packet, segment, inside);
 }
 
 /// A packet on no session: the filter decides, and whether it opens one depends on who will need it.
 Verdict Nat::Box::let_in(const Packet& packet, const Segment& segment, const Flow& flow) {
-  const Id binding = table_.binding_at(flow);
+  const Id binding = table(flow).binding_at(flow);
   if (binding == nobody)
     return unsolicited(packet, segment, flow,
-                       table_.is_port_in_use(flow) ? Rule::filtered : Rule::no_mapping);
-  if (!table_.lets_in(binding, flow.remote)) return unsolicited(packet, segment, flow, Rule::filtered);
-  const Endpoint inside = table_.inside(binding);
+                       table(flow).is_port_in_use(flow) ? Rule::filtered : Rule::no_mapping);
+  if (!table(flow).lets_in(binding, flow.remote)) return unsolicited(packet, segment, flow, Rule::filtered);
+  const Endpoint inside = table(flow).inside(binding);
   bool opens = flow.transport == Transport::udp &&
                (behaviour_.reply == Reply::session || refreshes(Direction::inbound, behaviour_.udp_refresh));
   if (flow.transport == Transport::tcp) {
@@ -154,9 +169,9 @@ Verdict Nat::Box::let_in(const Packet& packet, const Segment& segment, const Flo
     opens = true;
   }
   if (opens) {
-    const auto session = table_.enter(binding, flow.remote);
+    const auto session = table(flow).enter(binding, flow.remote);
     if (!session) return drop(session.error());
-    table_.pass(*session, Direction::inbound, segment.tcp_flags);
+    table(flow).pass(*session, Direction::inbound, segment.tcp_flags);
   }
   return deliver(packet, segment, inside);
 }
@@ -177,10 +192,10 @@ Verdict Nat::Box::inbound_error(const Packet& packet, const Segment& segment) {
                   is_translated(packet),
                   {quoted->source, about->source_port},
                   {quoted->destination, about->destination_port}};
-  const Id session = table_.session_at(flow);
+  const Id session = table(flow).session_at(flow);
   if (session == nobody) return drop(Rule::no_mapping);
   if (flow.translated) {
-    const Endpoint inside = table_.inside(table_.session(session).binding);
+    const Endpoint inside = table(flow).inside(table(flow).session(session).binding);
     {
       const QuoteGuard guard(packet, *quoted);
       rewrite_source(*quoted, *about, inside);
@@ -207,7 +222,7 @@ Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, cons
     case Unsolicited::commit_state:
       // IPv6 and untranslated packets are addressed to the host behind, so the router itself never gets them.
       if (!flow.translated || (is_tcp && !is_opening(segment.tcp_flags))) break;
-      table_.take(flow);
+      table(flow).take(flow);
       verdict.rule = Rule::committed;
       if (!is_tcp) verdict.answer = unreachable(packet, Unreachable::port);
       break;
@@ -263,8 +278,9 @@ const Behaviour& Nat::behaviour() const { return box_->behaviour_; }
 const Counters& Nat::counters() const { return box_->counters_; }
 
 std::size_t Nat::size(Time now) {
-  box_->table_.advance(now);
-  return box_->table_.size();
+  box_->udp_and_icmp_.advance(now);
+  box_->tcp_.advance(now);
+  return box_->udp_and_icmp_.size() + box_->tcp_.size();
 }
 
 }  // namespace flaresim::nat

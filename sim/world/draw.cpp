@@ -1,5 +1,7 @@
 #include "sim/world/draw.h"
 
+#include "sim/nat/behaviour.h"
+
 namespace flaresim::world {
 namespace {
 
@@ -16,6 +18,14 @@ const std::string& pick(const std::vector<std::string>& names, io::Random random
   return names[random.below(names.size())];
 }
 
+/// A gateway that gives every TCP connection another port, whatever it does to UDP.
+std::string tcp_unfriendly(const std::string& nat) {
+  auto behaviour = nat::parse_behaviour(nat).value();
+  behaviour.tcp_mapping = nat::Mapping::address_and_port_dependent;
+  behaviour.tcp_ports = nat::Ports::random;
+  return nat::to_string(behaviour);
+}
+
 PeerKind draw_peer(const PeerSpec& spec, const std::vector<std::string>& regions, const io::Random& random) {
   auto kind = spec.kind;
   if (spec.population) {
@@ -24,7 +34,7 @@ PeerKind draw_peer(const PeerSpec& spec, const std::vector<std::string>& regions
     kind.access = pick(population.accesses, random.derive("access"));
     if (!population.regions.empty()) kind.region = pick(population.regions, random.derive("region"));
     if (random.derive("tcp-unfriendly").uniform() < population.tcp_unfriendly) {
-      kind.nat += ",simultaneous_open=off,tcp_unsolicited=reset";
+      kind.nat = tcp_unfriendly(kind.nat);
     }
   }
   if (kind.region.empty()) kind.region = pick(regions, random.derive("region"));

@@ -35,7 +35,7 @@ struct Population {
   std::vector<Share> nats;      ///< names as `nat::parse_behaviour` reads them, as written
   std::vector<Share> regions;   ///< of the region graph
   std::vector<Share> accesses;  ///< of the access link table
-  /// Share of peers whose gateway does not let a simultaneous TCP open through, whatever its NAT type.
+  /// Share of peers whose gateway gives every TCP connection another port, whatever it does to UDP.
   double tcp_unfriendly = 0;
   bool operator==(const Population&) const = default;
 };

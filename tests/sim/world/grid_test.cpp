@@ -11,7 +11,8 @@
 namespace flaresim::test {
 namespace {
 
-constexpr std::array all_axes{Axis::endpoint_independent, Axis::address_dependent, Axis::address_and_port_dependent};
+constexpr std::array all_axes{Axis::endpoint_independent, Axis::address_dependent,
+                              Axis::address_and_port_dependent};
 
 std::vector<NatAxes> all_nats() {
   std::vector<NatAxes> nats;

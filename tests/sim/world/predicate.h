@@ -40,11 +40,14 @@ inline bool keeps_port(NatAxes nat) { return nat.mapping == Axis::endpoint_indep
 /// Whether `nat` lets the peer's SYN in, which goes to the endpoint that the relay saw.
 inline bool lets_in(NatAxes nat, NatAxes peer) {
   switch (nat.filtering) {
-    case Axis::endpoint_independent: return true;
+    case Axis::endpoint_independent:
+      return true;
     // The mapping that the SYN arrives at has sent to the peer's address only if it is the one used towards it.
-    case Axis::address_dependent: return keeps_port(nat);
+    case Axis::address_dependent:
+      return keeps_port(nat);
     // ... and to the port that the SYN comes from only if the peer kept the one we know.
-    case Axis::address_and_port_dependent: return keeps_port(nat) && keeps_port(peer);
+    case Axis::address_and_port_dependent:
+      return keeps_port(nat) && keeps_port(peer);
   }
   return false;
 }
@@ -63,10 +66,10 @@ inline Verdict predict_tcp(NatAxes a, NatAxes b) {
     if (into_b) return into_a ? Verdict::crossed_syns : Verdict::punched;
     return Verdict::silence;
   }
-  if (keeps_port(a)) {
-    if (into_a) return into_b ? Verdict::crossed_syns : Verdict::both_servers;
-    return Verdict::silence;
-  }
+  // B's SYN comes from a port that A does not dial, so A's listener takes it: a server on both ends. If A's SYN gets
+  // through as well, the first attempt dies of crossed SYNs, and a later one ends in the same trap.
+  if (keeps_port(a)) return into_a ? Verdict::both_servers : Verdict::silence;
+
   // Neither SYN meets the other's socket, and what a listener answers leaves from yet another port.
   return Verdict::silence;
 }
