@@ -22,6 +22,17 @@ void must(int outcome) {
   if (outcome < 0) throw std::runtime_error(std::string("GnuTLS: ") + gnutls_strerror(outcome));
 }
 
+/// Parsed once for all sessions.
+gnutls_priority_t priorities(Carrier carrier) {
+  static const auto parse = [](const char* text) {
+    gnutls_priority_t parsed = nullptr;
+    must(gnutls_priority_init(&parsed, text, nullptr));
+    return parsed;
+  };
+  static const gnutls_priority_t stream = parse(over_a_stream), quic = parse(in_quic);
+  return carrier == Carrier::stream ? stream : quic;
+}
+
 void append_hex(std::string& to, const gnutls_datum_t& bytes) {
   static constexpr char digits[] = "0123456789abcdef";
   for (unsigned i = 0; i < bytes.size; ++i) {
@@ -58,7 +69,7 @@ SessionPtr new_session(const TlsIdentity& identity, Role role, Carrier carrier,
   const unsigned style = carrier == Carrier::stream ? GNUTLS_NONBLOCK : GNUTLS_NO_END_OF_EARLY_DATA;
   must(gnutls_init(&handle, end | style | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_FORCE_CLIENT_CERT));
   SessionPtr session(handle);
-  must(gnutls_priority_set_direct(handle, carrier == Carrier::stream ? over_a_stream : in_quic, nullptr));
+  must(gnutls_priority_set(handle, priorities(carrier)));
   must(gnutls_credentials_set(handle, GNUTLS_CRD_CERTIFICATE, identity.credentials()));
   if (role == Role::server) gnutls_certificate_server_set_request(handle, GNUTLS_CERT_REQUIRE);
 

@@ -13,6 +13,16 @@ namespace {
 constexpr std::size_t first_destination_bytes = 18;  // RFC 9000 §7.2: unpredictable, at least 8 bytes
 constexpr std::size_t stateless_reset_bytes = 43;    // RFC 9000 §10.3: looks like any short packet
 
+QuicConnection hand_over(const std::shared_ptr<Connection>& connection, const io::Endpoint& local) {
+  return {muxed(connection), connection->remote_key(), local, connection->remote(), connection->role()};
+}
+
+/// Runs a dial that nobody else can give up.
+io::Task<io::Result<QuicConnection>> run(io::Result<std::shared_ptr<QuicDial>> dial) {
+  if (!dial) co_return tl::unexpected(dial.error());
+  co_return co_await (*dial)->connected();
+}
+
 std::error_code canceled() { return std::make_error_code(std::errc::operation_canceled); }
 
 }  // namespace
@@ -24,7 +34,7 @@ class QuicEndpoint::Core final : public Hub, public std::enable_shared_from_this
        QuicProfile profile, io::Random random);
 
   static io::Task<> receive_all(std::shared_ptr<Core> core);
-  static io::Task<io::Result<QuicConnection>> dial(std::shared_ptr<Core> core, io::Endpoint remote,
+  io::Result<std::shared_ptr<QuicDial>> begin_dial(const io::Endpoint& remote,
                                                    std::optional<multiformats::PeerId> expected,
                                                    io::Duration limit);
   static io::Task<io::Result<QuicConnection>> accept(std::shared_ptr<Core> core);
@@ -67,7 +77,7 @@ class QuicEndpoint::Core final : public Hub, public std::enable_shared_from_this
   void on_datagram(const io::Endpoint& from, io::BytesView datagram);
   void on_unknown(const io::Endpoint& from, io::BytesView datagram, Header::Kind kind);
   void on_initial(const io::Endpoint& from, io::BytesView datagram, const Initial& initial);
-  void answer(Remnant& remnant, const io::Endpoint& from);
+  void answer(Remnant& remnant, const io::Endpoint& from, io::BytesView datagram);
   /// True when it was one.
   bool take_stateless_reset(const io::Endpoint& from, io::BytesView datagram);
   void send_stateless_reset(const io::Endpoint& to, io::BytesView cause);
@@ -76,7 +86,6 @@ class QuicEndpoint::Core final : public Hub, public std::enable_shared_from_this
   void report_refusal(const io::Endpoint& remote, std::error_code why) const;
   ConnectionId random_id(std::size_t bytes);
   std::shared_ptr<Connection> add(security::Role role);
-  QuicConnection hand_over(const std::shared_ptr<Connection>& connection) const;
   void linger(Connection& connection, io::Bytes close_packet, io::Duration duration);
   void forget(std::uint64_t remnant);
   bool counts_as_unvalidated(const Connection& connection) const;
@@ -143,7 +152,7 @@ void QuicEndpoint::Core::on_datagram(const io::Endpoint& from, io::BytesView dat
   } else if (route->second.connection != nullptr) {
     route->second.connection->receive(from, datagram);
   } else {
-    answer(*route->second.remnant, from);
+    answer(*route->second.remnant, from, datagram);
   }
 }
 
@@ -162,10 +171,11 @@ void QuicEndpoint::Core::on_unknown(const io::Endpoint& from, io::BytesView data
   }
 }
 
-/// RFC 9000 §10.2.1: the more comes in, the less often it is answered.
-void QuicEndpoint::Core::answer(Remnant& remnant, const io::Endpoint& from) {
+/// RFC 9000 §10.2.1: the more comes in, the less often it is answered, and never by much more than came in.
+void QuicEndpoint::Core::answer(Remnant& remnant, const io::Endpoint& from, io::BytesView datagram) {
   ++remnant.heard;
-  if (remnant.close_packet.empty() || !std::has_single_bit(remnant.heard)) {
+  const bool amplifies = remnant.close_packet.size() > 3 * datagram.size();
+  if (remnant.close_packet.empty() || amplifies || !std::has_single_bit(remnant.heard)) {
     ++counters_.dropped;
     return;
   }
@@ -315,35 +325,24 @@ void QuicEndpoint::Core::forget(std::uint64_t serial) {
   remnants_.erase(remnant);
 }
 
-QuicConnection QuicEndpoint::Core::hand_over(const std::shared_ptr<Connection>& connection) const {
-  return {muxed(connection), connection->remote_key(), local_, connection->remote(), connection->role()};
-}
+io::Result<std::shared_ptr<QuicDial>> QuicEndpoint::Core::begin_dial(
+    const io::Endpoint& remote, std::optional<multiformats::PeerId> expected, io::Duration limit) {
+  if (closed_) return tl::unexpected(canceled());
+  if (remote.address.is_v4() != local_.address.is_v4())
+    return io::fail(std::errc::address_family_not_supported);
+  if (connections_.size() >= profile_.max_connections) return io::fail(std::errc::no_buffer_space);
 
-io::Task<io::Result<QuicConnection>> QuicEndpoint::Core::dial(std::shared_ptr<Core> core, io::Endpoint remote,
-                                                              std::optional<multiformats::PeerId> expected,
-                                                              io::Duration limit) {
-  if (core->closed_) co_return tl::unexpected(canceled());
-  if (remote.address.is_v4() != core->local_.address.is_v4())
-    co_return io::fail(std::errc::address_family_not_supported);
-  if (core->connections_.size() >= core->profile_.max_connections)
-    co_return io::fail(std::errc::no_buffer_space);
-
-  const auto deadline = core->scheduler_.now() + limit;
-  const auto connection = core->add(security::Role::client);
+  const auto connection = add(security::Role::client);
   EngineStart start;
-  start.local = core->local_;
+  start.local = local_;
   start.remote = remote;
   start.own = connection->issue_id();
-  start.peers = core->random_id(first_destination_bytes);
+  start.peers = random_id(first_destination_bytes);
   start.handshake_timeout = limit;
   start.expected = std::move(expected);
   connection->start(start);
   connection->flush();
-  const auto up = co_await connection->established_by(deadline);
-  if (up) co_return core->hand_over(connection);
-  connection->close(up.error());
-  if (up.error() == QuicError::handshake_timeout) co_return io::fail(std::errc::timed_out);
-  co_return tl::unexpected(up.error());
+  return std::make_shared<QuicDial>(connection, local_, scheduler_.now() + limit);
 }
 
 io::Task<io::Result<QuicConnection>> QuicEndpoint::Core::accept(std::shared_ptr<Core> core) {
@@ -351,7 +350,7 @@ io::Task<io::Result<QuicConnection>> QuicEndpoint::Core::accept(std::shared_ptr<
   if (core->closed_) co_return tl::unexpected(canceled());
   const auto connection = std::move(core->to_accept_.front());
   core->to_accept_.pop_front();
-  co_return core->hand_over(connection);
+  co_return hand_over(connection, core->local_);
 }
 
 void QuicEndpoint::Core::close() {
@@ -366,6 +365,29 @@ void QuicEndpoint::Core::close() {
   routes_.clear();
   socket_->close();
   acceptable_.notify_all();
+}
+
+// --- A dial.
+
+QuicDial::QuicDial(std::shared_ptr<Connection> connection, io::Endpoint local, io::TimePoint deadline)
+    : connection_(std::move(connection)), local_(std::move(local)), deadline_(deadline) {}
+
+QuicDial::~QuicDial() { reset(canceled()); }
+
+io::Task<io::Result<QuicConnection>> QuicDial::connected() {
+  const auto connection = connection_;
+  const auto up = co_await connection->established_by(deadline_);
+  if (up) {
+    connection_.reset();
+    co_return hand_over(connection, local_);
+  }
+  connection->close(up.error());
+  if (up.error() == QuicError::handshake_timeout) co_return io::fail(std::errc::timed_out);
+  co_return tl::unexpected(up.error());
+}
+
+void QuicDial::reset(std::error_code why) {
+  if (connection_) connection_->close(why);
 }
 
 // --- The face of it.
@@ -385,10 +407,16 @@ QuicEndpoint::~QuicEndpoint() { close(); }
 
 io::Endpoint QuicEndpoint::local() const { return core_->local(); }
 
+io::Result<std::shared_ptr<QuicDial>> QuicEndpoint::begin_dial(const io::Endpoint& remote,
+                                                               std::optional<multiformats::PeerId> expected,
+                                                               io::Duration limit) {
+  return core_->begin_dial(remote, std::move(expected), limit);
+}
+
 io::Task<io::Result<QuicConnection>> QuicEndpoint::dial(io::Endpoint remote,
                                                         std::optional<multiformats::PeerId> expected,
                                                         io::Duration limit) {
-  return Core::dial(core_, std::move(remote), std::move(expected), limit);
+  return run(begin_dial(remote, std::move(expected), limit));
 }
 
 io::Task<io::Result<QuicConnection>> QuicEndpoint::accept() { return Core::accept(core_); }

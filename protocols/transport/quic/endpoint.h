@@ -22,6 +22,29 @@ struct QuicConnection {
   security::Role role;
 };
 
+class Connection;
+
+/// A connection that is being opened. Dropping it, or the first `reset`, gives it up.
+class QuicDial {
+ public:
+  QuicDial(std::shared_ptr<Connection> connection, io::Endpoint local, io::TimePoint deadline);
+  ~QuicDial();
+  QuicDial(const QuicDial&) = delete;
+  QuicDial& operator=(const QuicDial&) = delete;
+
+  /// To be awaited once. Fails with `errc::timed_out` at the time limit, the reason given to `reset`, a QuicError,
+  /// a `security::TlsError` (`peer_mismatch` when another peer answers), or the socket's reason why nothing can be
+  /// sent there.
+  io::Task<io::Result<QuicConnection>> connected();
+  /// No effect once `connected` has completed.
+  void reset(std::error_code why);
+
+ private:
+  std::shared_ptr<Connection> connection_;  // none once handed over
+  io::Endpoint local_;
+  io::TimePoint deadline_;
+};
+
 /// What an endpoint did with datagrams that belong to no connection.
 struct QuicCounters {
   std::uint64_t dropped = 0;  ///< those of a hole punch, noise, and what comes after a connection's end
@@ -51,9 +74,12 @@ class QuicEndpoint {
 
   io::Endpoint local() const;
 
-  /// Gives up after `limit` with `errc::timed_out`. Fails with a QuicError, a `security::TlsError` (`peer_mismatch`
-  /// when another peer answers), `errc::no_buffer_space` at the limit of connections,
-  /// `errc::address_family_not_supported`, or the socket's reason why nothing can be sent there.
+  /// Starts a connection: the first datagram leaves before this returns. Fails with `errc::no_buffer_space` at the
+  /// limit of connections, or `errc::address_family_not_supported`.
+  io::Result<std::shared_ptr<QuicDial>> begin_dial(const io::Endpoint& remote,
+                                                   std::optional<multiformats::PeerId> expected,
+                                                   io::Duration limit);
+  /// The same, to its end.
   io::Task<io::Result<QuicConnection>> dial(io::Endpoint remote, std::optional<multiformats::PeerId> expected,
                                             io::Duration limit);
   /// The next connection that came in; fails with `errc::operation_canceled` once closed.

@@ -43,6 +43,26 @@ TEST_F(QuicTest, ADialToNobodyEndsInTime) {
   EXPECT_EQ(alice->endpoint->connections(), 0u);
 }
 
+TEST_F(QuicTest, ADialCanBeGivenUp) {
+  make_nodes();
+  const auto dial = alice->endpoint->begin_dial(endpoint("192.0.2.9"), {}, 5s);
+  const auto dialling = start(scheduler, (*dial)->connected());
+  scheduler.run_for(1s);
+  (*dial)->reset(std::make_error_code(std::errc::owner_dead));
+  scheduler.settle();
+  EXPECT_EQ(dialling.value().error(), std::make_error_code(std::errc::owner_dead));
+  EXPECT_EQ(alice->endpoint->connections(), 0u);
+}
+
+TEST_F(QuicTest, ADialGivenUpTooLateHasItsConnection) {
+  make_nodes();
+  auto dial = alice->endpoint->begin_dial(bob->endpoint->local(), {}, 5s);
+  const auto connection = run_task(scheduler, (*dial)->connected());
+  (*dial)->reset(std::make_error_code(std::errc::owner_dead));
+  dial->reset();
+  EXPECT_FALSE(connection->muxed->closed());
+}
+
 TEST_F(QuicTest, ADialThatCannotBeSentFailsAtOnce) {
   make_nodes();
   EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(endpoint("192.0.2.9", 1), {}, 5s)).error(),
