@@ -22,10 +22,13 @@ inline const io::TimePoint t0{};
 inline io::IpAddress ip(const char* text) { return boost::asio::ip::make_address(text); }
 inline io::Endpoint at(const char* address, std::uint16_t port) { return {ip(address), port}; }
 
-/// A few public hosts in one region, 50 ms apart.
+/// A few public hosts in one region, 50 ms apart unless told otherwise.
 struct SmallWorld {
-  explicit SmallWorld(engine::SimulationOptions options = {}, CoreProfile core = {}, std::uint64_t seed = 1)
-      : simulation(options), random(seed), internet(simulation, {{50ms}}, random.derive("internet"), core) {}
+  explicit SmallWorld(engine::SimulationOptions options = {}, CoreProfile core = {}, std::uint64_t seed = 1,
+                      io::Duration one_way = 50ms)
+      : simulation(options),
+        random(seed),
+        internet(simulation, {{one_way}}, random.derive("internet"), core) {}
   ~SmallWorld() { simulation.drain(); }
 
   Host& add_host(const std::string& name, std::vector<io::IpAddress> addresses, LinkProfile link = {}) {
