@@ -19,7 +19,7 @@ using QlogSink = std::function<void(std::string_view piece)>;
 struct QuicProfile {
   /// Before there is a measurement: the first Initial is sent again after three times this.
   io::Duration initial_rtt = std::chrono::milliseconds(333);  // RFC 9002 §6.2.2; quic-go has 100 ms
-  io::Duration handshake_timeout = std::chrono::seconds(10);  // quic-go: twice HandshakeIdleTimeout (5 s)
+  io::Duration handshake_timeout = std::chrono::seconds(10);  // quic-go DefaultHandshakeTimeout
   io::Duration idle_timeout = std::chrono::seconds(30);       // quic-go DefaultIdleTimeout
   io::Duration keep_alive = std::chrono::seconds(15);         // go-libp2p quicreuse/config.go; 0: none
   std::uint64_t max_incoming_streams = 256;                   // go-libp2p quicreuse/config.go
@@ -36,7 +36,7 @@ struct QuicProfile {
   std::size_t accept_backlog = 256;
   /// With so many inbound handshakes under way whose address is not validated, newcomers get a Retry.
   std::size_t retry_above = 256;
-  io::Duration retry_token_lifetime = std::chrono::seconds(10);
+  io::Duration retry_token_lifetime = std::chrono::seconds(10);  // quic-go RetryTokenValidity
   /// Datagrams up to this size that belong to no connection are dropped silently, as those of a hole punch (64
   /// bytes) must be; longer ones are answered by a stateless reset (RFC 9000 §10.3.3: never by a longer datagram).
   std::size_t reset_above_bytes = 64;
