@@ -14,12 +14,17 @@ Connection::Connection(io::Scheduler& scheduler, Facts facts, muxer::MuxedConnec
 
 io::Task<io::Result<Connection::NegotiatedStream>> Connection::open_stream(
     std::vector<std::string> protocols, std::optional<io::Duration> limit) {
-  const auto self = shared_from_this();
-  auto stream = co_await muxed_->open_stream();
+  return open_stream(shared_from_this(), std::move(protocols), limit.value_or(negotiation_limit_));
+}
+
+io::Task<io::Result<Connection::NegotiatedStream>> Connection::open_stream(std::shared_ptr<Connection> self,
+                                                                           std::vector<std::string> protocols,
+                                                                           io::Duration limit) {
+  auto stream = co_await self->muxed_->open_stream();
   if (!stream) co_return tl::unexpected(stream.error());
 
-  const io::Deadline deadline(scheduler_, *stream, limit.value_or(negotiation_limit_));
-  auto protocol = co_await negotiation::select(**stream, std::move(protocols), negotiation_);
+  const io::Deadline deadline(self->scheduler_, *stream, limit);
+  auto protocol = co_await negotiation::select(**stream, std::move(protocols), self->negotiation_);
   if (!protocol) {
     (*stream)->reset(protocol.error());
     co_return tl::unexpected(protocol.error());

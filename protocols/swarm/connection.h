@@ -70,6 +70,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   friend class Swarm;
 
+  static io::Task<io::Result<NegotiatedStream>> open_stream(std::shared_ptr<Connection> self,
+                                                            std::vector<std::string> protocols,
+                                                            io::Duration limit);
+
   io::Scheduler& scheduler_;
   Facts facts_;
   muxer::MuxedConnectionPtr muxed_;

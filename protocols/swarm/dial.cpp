@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <deque>
 
 #include "protocols/swarm/state.h"
 
@@ -9,134 +8,160 @@ namespace {
 using multiformats::Multiaddr;
 using multiformats::Transport;
 
-bool dialable(const Multiaddr& address, bool direct_only) {
-  return address.transport() == Transport::tcp || (address.is_circuit() && !direct_only);
+/// In the order in which they are tried.
+enum class Kind { direct, relayed, undialable };
+
+Kind kind_of(const DialFailure& tried) {
+  if (tried.address.is_circuit()) return Kind::relayed;
+  const bool direct = tried.address.transport() == Transport::tcp && tried.address.endpoint();
+  return direct ? Kind::direct : Kind::undialable;
 }
 
 }  // namespace
 
 /// One dial to one peer, over any number of addresses.
 struct Swarm::State::Dial {
-  explicit Dial(DialRequest what) : request(std::move(what)) {}
+  Dial(io::Scheduler& scheduler, DialRequest what);
 
   DialRequest request;
-  std::deque<DialFailure> tries;     // one an address, in the order in which they began
-  std::list<io::StreamPtr> sockets;  // to give up when another address was faster
+  std::vector<DialFailure> tries;  // one an address, in the order of dialling; its coroutines write into it
+  std::size_t dialable = 0;        // of these, the first ones
+  std::size_t next = 0;            // to be dialled
   std::size_t running = 0;
+  std::size_t direct_left = 0;       // direct addresses that may yet succeed
+  std::list<io::StreamPtr> sockets;  // to give up when another address was faster
   bool over = false;
+  io::Signal relays_turn;  // relayed addresses need not wait any longer
 };
+
+Swarm::State::Dial::Dial(io::Scheduler& scheduler, DialRequest what)
+    : request(std::move(what)), relays_turn(scheduler) {
+  for (const auto& address : request.addresses) {
+    if (address.is_circuit() && request.direct_only) continue;
+    const bool twice =
+        std::ranges::any_of(tries, [&](const DialFailure& known) { return known.address == address; });
+    if (!twice) tries.push_back(DialFailure{address, {}, false});
+  }
+  std::ranges::stable_sort(tries, {}, kind_of);
+  for (auto& tried : tries) {
+    const auto kind = kind_of(tried);
+    if (kind == Kind::direct) ++direct_left;
+    if (kind == Kind::undialable) {
+      tried.why = Error::no_transport;
+    } else {
+      ++dialable;
+    }
+  }
+}
 
 ConnectionPtr Swarm::State::satisfying(const DialRequest& request) const {
   return best(request.peer, request.direct_only);
 }
 
-io::Task<DialReport> Swarm::State::dial(DialRequest request) {
-  const auto self = shared_from_this();
-  if (down) co_return DialReport{nullptr, {}, Error::shut_down};
-  if (request.peer == id) co_return DialReport{nullptr, {}, Error::self_dial};
-  if (auto connection = satisfying(request)) co_return DialReport{std::move(connection), {}, {}};
+io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
+  if (self->down) co_return DialReport{nullptr, {}, Error::shut_down};
+  if (request.peer == self->id) co_return DialReport{nullptr, {}, Error::self_dial};
+  if (auto connection = self->satisfying(request)) co_return DialReport{std::move(connection), {}, {}};
 
-  std::vector<Multiaddr> targets;
-  for (const auto& address : request.addresses) {
-    if (dialable(address, request.direct_only) &&
-        std::find(targets.begin(), targets.end(), address) == targets.end()) {
-      targets.push_back(address);
-    }
+  const auto dial = std::make_shared<Dial>(self->scheduler, std::move(request));
+  if (dial->dialable == 0) {
+    const auto why = dial->request.addresses.empty() ? Error::no_address : Error::no_transport;
+    co_return DialReport{nullptr, dial->tries, why};
   }
-  if (targets.empty()) {
-    const auto why = request.addresses.empty() ? Error::no_address : Error::no_transport;
-    co_return DialReport{nullptr, {}, why};
-  }
-  // Direct targets first; a relayed one has to wait where a direct one may yet succeed.
-  std::stable_partition(targets.begin(), targets.end(), [](const Multiaddr& a) { return !a.is_circuit(); });
-  const bool any_direct = !targets.front().is_circuit();
-
-  const auto dial = std::make_shared<Dial>(std::move(request));
-  const auto until = dial->request.limit > io::Duration::zero() ? scheduler.now() + dial->request.limit
-                                                                : io::TimePoint::max();
-  ++counters.dials;
-  std::size_t next = 0;
+  const auto limit = dial->request.limit;
+  const auto until = limit > io::Duration::zero() ? self->scheduler.now() + limit : io::TimePoint::max();
+  ++self->counters.dials;
   ConnectionPtr connection;
   bool in_time = true;
-  while (!down && in_time) {
-    while (next < targets.size() && dial->running < static_cast<std::size_t>(profile.max_dials_per_peer)) {
-      const auto& address = targets[next++];
-      const bool wait = address.is_circuit() && any_direct && !dial->request.punch_role;
-      ++dial->running;
-      auto& outcome = dial->tries.emplace_back(DialFailure{address, {}, false});
-      io::spawn(scheduler.executor(),
-                dial_one(dial, &outcome, wait ? profile.relay_delay : io::Duration::zero()));
-    }
-    connection = satisfying(dial->request);
+  while (!self->down && in_time) {
+    self->start_tries(dial);
+    connection = self->satisfying(dial->request);
     if (connection || dial->running == 0) break;
     if (until == io::TimePoint::max()) {
-      co_await changed.wait();
+      co_await self->changed.wait();
     } else {
-      in_time = co_await changed.wait_until(until);
+      in_time = co_await self->changed.wait_until(until);
     }
   }
-
   dial->over = true;
+  dial->relays_turn.notify_all();
   for (const auto& socket : dial->sockets) socket->reset();
-  DialReport report{std::move(connection), {}, {}};
-  if (report.connection) co_return report;
+  if (connection) co_return DialReport{std::move(connection), {}, {}};
 
-  report.error = in_time ? make_error_code(Error::dial_failed) : make_error_code(std::errc::timed_out);
-  if (down) report.error = Error::shut_down;
-  for (auto tried : dial->tries) {
-    if (!tried.why) tried.why = report.error;  // still under way when the time was up
-    report.failures.push_back(std::move(tried));
+  DialReport report{nullptr, dial->tries, Error::dial_failed};
+  if (!in_time) report.error = std::make_error_code(std::errc::timed_out);
+  if (self->down) report.error = Error::shut_down;
+  for (auto& tried : report.failures) {
+    if (!tried.why) tried.why = report.error;  // under way, or yet to begin, when the dial ended
   }
   co_return report;
 }
 
-io::Task<> Swarm::State::dial_one(std::shared_ptr<Dial> dial, DialFailure* outcome, io::Duration delay) {
-  const auto self = shared_from_this();
-  if (delay > io::Duration::zero()) co_await scheduler.sleep_for(delay);
-
-  if (!dial->over && !down) {
-    io::Result<ConnectionPtr> connection = io::fail(Error::no_transport);
-    if (outcome->address.is_circuit()) {
-      connection = co_await dial_circuit(dial, outcome);
-    } else {
-      connection = co_await dial_tcp(dial, outcome);
-    }
-    if (!connection) outcome->why = connection.error();
+void Swarm::State::start_tries(const std::shared_ptr<Dial>& dial) {
+  while (dial->next < dial->dialable && dial->running < profile.max_dials_per_peer) {
+    ++dial->running;
+    io::spawn(scheduler.executor(), dial_one(shared_from_this(), dial, dial->next++));
   }
-  --dial->running;
-  changed.notify_all();
 }
 
-io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(std::shared_ptr<Dial> dial, DialFailure* outcome) {
-  const auto& address = outcome->address;
-  const auto endpoint = address.endpoint();
-  if (!endpoint) co_return io::fail(Error::no_transport);
-  const auto& role = dial->request.punch_role;
-  const auto port = listening_port(endpoint->address);
+io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::size_t index) {
+  auto& tried = dial->tries[index];
+  const bool direct = kind_of(tried) == Kind::direct;
+  if (!direct) co_await await_turn(self, dial);
 
-  auto opened = network.dial(*endpoint, port);
+  if (!dial->over && !self->down) {
+    io::Result<ConnectionPtr> connection;
+    if (direct) {
+      connection = co_await dial_tcp(self, dial, tried);
+    } else {
+      connection = co_await dial_circuit(self, dial, tried);
+    }
+    if (!connection) tried.why = connection.error();
+  }
+  if (direct && --dial->direct_left == 0) dial->relays_turn.notify_all();
+  --dial->running;
+  self->changed.notify_all();
+}
+
+/// A relayed address waits as long as a direct one may yet succeed, but no longer than the delay. go-libp2p
+/// p2p/net/swarm/dial_worker.go: with no dial under way, the next one begins at once.
+io::Task<> Swarm::State::await_turn(Ptr self, std::shared_ptr<Dial> dial) {
+  const auto until = self->scheduler.now() + self->profile.relay_delay;
+  while (!dial->over && dial->direct_left > 0 && self->scheduler.now() < until) {
+    co_await dial->relays_turn.wait_until(until);
+  }
+}
+
+io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
+                                                           DialFailure& tried) {
+  const auto& scheduler = self->scheduler;
+  const auto endpoint = *tried.address.endpoint();
+  const auto role = dial->request.punch_role;
+  const auto port = self->listening_port(endpoint.address);
+
+  auto opened = self->network.dial(endpoint, port);
   // That 4-tuple may still be in use by an older connection. A punch has no use for another port.
   if (!opened && opened.error() == std::errc::address_in_use && port && !role) {
-    opened = network.dial(*endpoint, std::nullopt);
+    opened = self->network.dial(endpoint, std::nullopt);
   }
   if (!opened) co_return tl::unexpected(opened.error());
   const auto socket = *opened;
   const PendingStream known(dial->sockets, socket);
-  const PendingStream known_to_all(pending, socket);
+  const PendingStream known_to_all(self->pending, socket);
   const auto began = scheduler.now();
-  if (role) punching[*endpoint] = *role;
-  say("dial", address.to_string());
+  if (role) self->punching[endpoint] = *role;
+  self->say("dial", tried.address.to_string());
 
   io::Result<> established;
   {
-    const io::Deadline deadline(scheduler, socket, profile.tcp_connect_limit);
+    const io::Deadline deadline(self->scheduler, socket, self->profile.tcp_connect_limit);
     established = co_await socket->connected();
   }
-  if (role) punching.erase(*endpoint);
+  if (role) self->punching.erase(endpoint);
   if (!established) co_return tl::unexpected(established.error());
-  say("dial.connected", address.to_string());
+  self->say("dial.connected", tried.address.to_string());
 
-  outcome->connected = true;
+  tried.connected = true;
   Upgrade how{Direction::outbound,
               role.value_or(security::Role::client),
               Multiaddr::from_endpoint(socket->local(), Transport::tcp),
@@ -144,15 +169,15 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(std::shared_ptr<Dial>
               dial->request.peer,
               false,
               {}};
-  co_return co_await upgrade(socket, std::move(how), began + profile.dial_limit - scheduler.now());
+  co_return co_await upgrade(self, socket, std::move(how),
+                             began + self->profile.dial_limit - scheduler.now());
 }
 
-io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(std::shared_ptr<Dial> dial,
-                                                               DialFailure* outcome) {
-  const auto& address = outcome->address;
-  const auto relay = address.relay();
-  if (!relay || !circuit_dialler) co_return io::fail(Error::no_transport);
-  auto circuit = co_await circuit_dialler(*relay, dial->request.peer);
+io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(Ptr self, std::shared_ptr<Dial> dial,
+                                                               DialFailure& tried) {
+  const auto relay = tried.address.relay();
+  if (!relay || !self->circuit_dialler) co_return io::fail(Error::no_transport);
+  auto circuit = co_await self->circuit_dialler(*relay, dial->request.peer);
   if (!circuit) co_return tl::unexpected(circuit.error());
 
   const PendingStream known(dial->sockets, circuit->stream);
@@ -160,15 +185,15 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(std::shared_ptr<D
     circuit->stream->reset();
     co_return io::fail(std::errc::operation_canceled);
   }
-  outcome->connected = true;
+  tried.connected = true;
   Upgrade how{Direction::outbound,
               security::Role::client,
               relay->encapsulate(Multiaddr::circuit()),
-              address.with_peer(dial->request.peer),
+              tried.address.with_peer(dial->request.peer),
               dial->request.peer,
               true,
               circuit->limit};
-  co_return co_await upgrade(circuit->stream, std::move(how), profile.dial_limit);
+  co_return co_await upgrade(self, circuit->stream, std::move(how), self->profile.dial_limit);
 }
 
 }  // namespace flaresim::swarm

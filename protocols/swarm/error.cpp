@@ -26,6 +26,8 @@ class Category : public std::error_category {
         return "shut down";
       case Error::self_dial:
         return "dialled ourselves";
+      case Error::too_many_connections:
+        return "too many connections";
     }
     return "unknown swarm error";
   }

@@ -21,8 +21,7 @@ struct ObservedAddressProfile {
 /// Under which addresses this peer can be reached, as far as it can tell.
 ///
 /// 1. An observation counts only while the connection it came over lives, and only if that connection leaves
-/// from
-///    a port that we listen on: what others see of an ephemeral port says nothing about the listener.
+///    from a port that we listen on: what others see of an ephemeral port says nothing about the listener.
 /// 2. Observers are counted by IPv4 address, or IPv6 /56, so that one host cannot pose as many.
 /// 3. What another peer sees over a relay is the relay's address, and is not counted.
 class OwnAddresses {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,9 +22,11 @@ struct PeerInfo {
   bool supports(std::string_view protocol) const;
 };
 
-/// Bounded knowledge about other peers.
+/// Bounded knowledge about other peers: of one more than `max_peers`, the one that said nothing new for longest
+/// is forgotten.
 class PeerStore {
  public:
+  static constexpr std::size_t max_peers = 1024;  // bound of our own; go-libp2p forgets them by time
   /// Entries above this are not taken. go-libp2p identify: 500 addresses while connected.
   static constexpr std::size_t max_addresses = 500;
 
@@ -36,8 +39,17 @@ class PeerStore {
   /// Empty when nothing is known.
   const PeerInfo& find(const multiformats::PeerId& peer) const;
 
+  std::size_t size() const { return peers_.size(); }
+
  private:
-  std::map<multiformats::PeerId, PeerInfo> peers_;
+  struct Entry {
+    PeerInfo info;
+    std::uint64_t changed = 0;
+  };
+  PeerInfo& change(const multiformats::PeerId& peer);
+
+  std::map<multiformats::PeerId, Entry> peers_;
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace flaresim::swarm

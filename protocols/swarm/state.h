@@ -6,8 +6,11 @@
 
 namespace flaresim::swarm {
 
-/// What a swarm and its coroutines share; it lives until the last of them has finished.
+/// What a swarm and its coroutines share. They hold it by their first argument, from before they start until
+/// they end.
 struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
+  using Ptr = std::shared_ptr<State>;
+
   State(io::Network& network, crypto::PrivateKey identity, SwarmProfile profile);
 
   struct HandlerEntry {
@@ -26,20 +29,33 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
     CircuitLimit limit;
   };
 
-  io::Task<io::Result<ConnectionPtr>> upgrade(io::StreamPtr raw, Upgrade how, io::Duration limit);
-  io::Task<> accept_connections(std::shared_ptr<io::Listener> listener);
-  io::Task<> accept_connection(std::shared_ptr<io::StreamSocket> socket);
-  io::Task<> serve(ConnectionPtr connection);
-  io::Task<> serve_stream(ConnectionPtr connection, io::StreamPtr stream);
+  static io::Task<io::Result<ConnectionPtr>> upgrade(Ptr self, io::StreamPtr raw, Upgrade how,
+                                                     io::Duration limit);
+  static io::Task<io::Result<ConnectionPtr>> upgrade_inbound(Ptr self, io::StreamPtr raw, Upgrade how);
+  /// Makes a secured stream a connection, if its peer has room for one.
+  io::Result<ConnectionPtr> admit(Upgrade how, const security::Secured& secured, std::string security,
+                                  std::string muxer);
+  static io::Task<> accept_connections(Ptr self, std::shared_ptr<io::Listener> listener);
+  static io::Task<> accept_connection(Ptr self, std::shared_ptr<io::StreamSocket> socket);
+  static io::Task<> serve(Ptr self, ConnectionPtr connection);
+  static io::Task<> serve_stream(Ptr self, ConnectionPtr connection, io::StreamPtr stream);
+  static io::Task<io::Result<Connection::NegotiatedStream>> open_stream(Ptr self, multiformats::PeerId peer,
+                                                                        std::vector<std::string> protocols,
+                                                                        OverLimited over_limited);
 
-  io::Task<DialReport> dial(DialRequest request);
+  static io::Task<DialReport> dial(Ptr self, DialRequest request);
   struct Dial;
-  io::Task<> dial_one(std::shared_ptr<Dial> dial, DialFailure* outcome, io::Duration delay);
-  io::Task<io::Result<ConnectionPtr>> dial_tcp(std::shared_ptr<Dial> dial, DialFailure* outcome);
-  io::Task<io::Result<ConnectionPtr>> dial_circuit(std::shared_ptr<Dial> dial, DialFailure* outcome);
+  void start_tries(const std::shared_ptr<Dial>& dial);
+  static io::Task<> dial_one(Ptr self, std::shared_ptr<Dial> dial, std::size_t index);
+  static io::Task<> await_turn(Ptr self, std::shared_ptr<Dial> dial);
+  static io::Task<io::Result<ConnectionPtr>> dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
+                                                      DialFailure& tried);
+  static io::Task<io::Result<ConnectionPtr>> dial_circuit(Ptr self, std::shared_ptr<Dial> dial,
+                                                          DialFailure& tried);
   ConnectionPtr satisfying(const DialRequest& request) const;
 
   ConnectionPtr best(const multiformats::PeerId& peer, bool direct_only) const;
+  std::size_t connections_to(const multiformats::PeerId& peer) const;
   void add(const ConnectionPtr& connection);
   void remove(const ConnectionPtr& connection);
   /// Our TCP listening port for this address family.
@@ -60,6 +76,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::map<std::string, HandlerEntry, std::less<>> handlers;
   std::vector<ConnectionPtr> connections;  // in the order of appearance
   std::list<io::StreamPtr> pending;        // dials and upgrades under way
+  std::size_t inbound_upgrades = 0;
   std::map<io::Endpoint, security::Role> punching;
   CircuitDialler circuit_dialler;
   std::vector<std::function<void(const ConnectionPtr&)>> when_connected;

@@ -49,11 +49,15 @@ std::optional<std::uint16_t> Swarm::State::listening_port(const io::IpAddress& r
   return std::nullopt;
 }
 
+std::size_t Swarm::State::connections_to(const PeerId& peer) const {
+  return static_cast<std::size_t>(std::ranges::count(connections, peer, &Connection::remote));
+}
+
 void Swarm::State::add(const ConnectionPtr& connection) {
   connections.push_back(connection);
   say(connection->relayed() ? "connected.relayed" : "connected",
       connection->facts().remote_address.to_string());
-  io::spawn(scheduler.executor(), serve(connection));
+  io::spawn(scheduler.executor(), serve(shared_from_this(), connection));
   for (const auto& callback : when_connected) callback(connection);
   changed.notify_all();
 }
@@ -65,22 +69,21 @@ void Swarm::State::remove(const ConnectionPtr& connection) {
   for (const auto& callback : when_disconnected) callback(connection);
 }
 
-io::Task<> Swarm::State::accept_connections(std::shared_ptr<io::Listener> listener) {
-  const auto self = shared_from_this();
+io::Task<> Swarm::State::accept_connections(Ptr self, std::shared_ptr<io::Listener> listener) {
   for (;;) {
     auto socket = co_await listener->accept();
     if (!socket) co_return;
-    io::spawn(scheduler.executor(), accept_connection(std::move(*socket)));
+    io::spawn(self->scheduler.executor(), accept_connection(self, std::move(*socket)));
   }
 }
 
-io::Task<> Swarm::State::accept_connection(std::shared_ptr<io::StreamSocket> socket) {
-  const auto self = shared_from_this();
+io::Task<> Swarm::State::accept_connection(Ptr self, std::shared_ptr<io::StreamSocket> socket) {
   auto role = security::Role::server;
-  if (profile.accepted_socket_takes_punch_role) {
-    if (const auto punch = punching.find(socket->remote()); punch != punching.end()) role = punch->second;
+  if (self->profile.accepted_socket_takes_punch_role) {
+    const auto punch = self->punching.find(socket->remote());
+    if (punch != self->punching.end()) role = punch->second;
   }
-  say("accepted", io::to_string(socket->remote()));
+  self->say("accepted", io::to_string(socket->remote()));
   Upgrade how{Direction::inbound,
               role,
               Multiaddr::from_endpoint(socket->local(), Transport::tcp),
@@ -88,39 +91,45 @@ io::Task<> Swarm::State::accept_connection(std::shared_ptr<io::StreamSocket> soc
               std::nullopt,
               false,
               {}};
-  const auto connection = co_await upgrade(socket, std::move(how), profile.inbound_upgrade_limit);
-  if (!connection) say("accepted.failed", connection.error().message());
+  const auto connection = co_await upgrade_inbound(self, socket, std::move(how));
+  if (!connection) self->say("accepted.failed", connection.error().message());
 }
 
-io::Task<> Swarm::State::serve(ConnectionPtr connection) {
-  const auto self = shared_from_this();
+io::Task<> Swarm::State::serve(Ptr self, ConnectionPtr connection) {
   for (;;) {
     auto stream = co_await connection->muxed_->accept_stream();
     if (!stream) break;
-    io::spawn(scheduler.executor(), serve_stream(connection, std::move(*stream)));
+    io::spawn(self->scheduler.executor(), serve_stream(self, connection, std::move(*stream)));
   }
-  remove(connection);
+  self->remove(connection);
 }
 
-io::Task<> Swarm::State::serve_stream(ConnectionPtr connection, io::StreamPtr stream) {
-  const auto self = shared_from_this();
+io::Task<> Swarm::State::serve_stream(Ptr self, ConnectionPtr connection, io::StreamPtr stream) {
   std::vector<std::string> offered;
-  for (const auto& [protocol, entry] : handlers) {
+  for (const auto& [protocol, entry] : self->handlers) {
     if (!connection->limited() || entry.over_limited == OverLimited::yes) offered.push_back(protocol);
   }
   io::Result<std::string> protocol = io::fail(Error::no_handler);
   {
-    const io::Deadline limit(scheduler, stream, profile.stream_negotiation_limit);
-    protocol = co_await negotiation::respond(*stream, std::move(offered), profile.multistream);
+    const io::Deadline limit(self->scheduler, stream, self->profile.stream_negotiation_limit);
+    protocol = co_await negotiation::respond(*stream, std::move(offered), self->profile.multistream);
   }
-  const auto entry = protocol ? handlers.find(*protocol) : handlers.end();
-  if (entry == handlers.end()) {
+  const auto entry = protocol ? self->handlers.find(*protocol) : self->handlers.end();
+  if (entry == self->handlers.end()) {
     stream->reset(protocol ? make_error_code(Error::no_handler) : protocol.error());
     co_return;
   }
   const auto handler = entry->second.handler;  // the protocol may be taken off while it runs
   IncomingStream incoming{std::move(stream), std::move(connection), *protocol};
   co_await handler(std::move(incoming));
+}
+
+io::Task<io::Result<Connection::NegotiatedStream>> Swarm::State::open_stream(
+    Ptr self, PeerId peer, std::vector<std::string> protocols, OverLimited over_limited) {
+  const auto connection = self->best(peer, false);
+  if (!connection) co_return io::fail(Error::not_connected);
+  if (connection->limited() && over_limited == OverLimited::no) co_return io::fail(Error::limited_connection);
+  co_return co_await connection->open_stream(std::move(protocols));
 }
 
 Swarm::Swarm(io::Network& network, crypto::PrivateKey identity, SwarmProfile profile)
@@ -138,6 +147,7 @@ OwnAddresses& Swarm::addresses() { return state_->addresses; }
 const SwarmCounters& Swarm::counters() const { return state_->counters; }
 
 io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {
+  if (state_->down) return io::fail(Error::shut_down);
   const auto endpoint = address.endpoint();
   if (!endpoint || address.transport() != Transport::tcp) return io::fail(Error::no_transport);
   auto listener = state_->network.listen(*endpoint);
@@ -156,7 +166,7 @@ io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {
   }
   state_->addresses.set_listening(std::move(listening));
   state_->listeners.push_back(std::move(*listener));
-  io::spawn(state_->scheduler.executor(), state_->accept_connections(state_->listeners.back()));
+  io::spawn(state_->scheduler.executor(), State::accept_connections(state_, state_->listeners.back()));
   return Multiaddr::from_endpoint(bound, Transport::tcp);
 }
 
@@ -177,15 +187,12 @@ std::vector<std::string> Swarm::protocols() const {
   return out;
 }
 
-io::Task<DialReport> Swarm::dial(DialRequest request) { return state_->dial(std::move(request)); }
+io::Task<DialReport> Swarm::dial(DialRequest request) { return State::dial(state_, std::move(request)); }
 
 io::Task<io::Result<Connection::NegotiatedStream>> Swarm::open_stream(PeerId peer,
                                                                       std::vector<std::string> protocols,
                                                                       OverLimited over_limited) {
-  const auto connection = connection_to(peer);
-  if (!connection) co_return io::fail(Error::not_connected);
-  if (connection->limited() && over_limited == OverLimited::no) co_return io::fail(Error::limited_connection);
-  co_return co_await connection->open_stream(std::move(protocols));
+  return State::open_stream(state_, peer, std::move(protocols), over_limited);
 }
 
 ConnectionPtr Swarm::connection_to(const PeerId& peer) const { return state_->best(peer, false); }
@@ -198,7 +205,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::accept_circuit(Circuit circuit, Multi
   State::Upgrade how{Direction::inbound, security::Role::server, remote_address,
                      remote_address,     std::nullopt,           true,
                      circuit.limit};
-  return state_->upgrade(std::move(circuit.stream), std::move(how), state_->profile.inbound_upgrade_limit);
+  return State::upgrade_inbound(state_, std::move(circuit.stream), std::move(how));
 }
 
 void Swarm::on_connected(std::function<void(const ConnectionPtr&)> callback) {

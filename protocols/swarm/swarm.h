@@ -25,6 +25,7 @@ enum class Error {
   dial_failed,  ///< every address failed; see DialReport::failures
   shut_down,
   self_dial,
+  too_many_connections,  ///< at one of the bounds of SwarmProfile
 };
 std::error_code make_error_code(Error error);
 
@@ -41,7 +42,12 @@ struct SwarmProfile {
       std::chrono::seconds(15);  // go-libp2p p2p/net/upgrader defaultAcceptTimeout
   io::Duration stream_negotiation_limit = std::chrono::seconds(10);  // js-libp2p connection-manager
   io::Duration relay_delay = std::chrono::milliseconds(500);         // go-libp2p dial_ranker.go RelayDelay
-  int max_dials_per_peer = 8;                                        // go-libp2p DefaultPerPeerRateLimit
+  std::size_t max_dials_per_peer = 8;                                // go-libp2p DefaultPerPeerRateLimit
+  /// Inbound connections beyond these are reset; our own dials are ours to count.
+  std::size_t max_inbound_upgrades = 32;     // go-libp2p p2p/host/resource-manager TransientBaseLimit
+  std::size_t max_connections_per_peer = 8;  // ... PeerBaseLimit
+  std::size_t max_connections =
+      1024;  // bound of our own; ... SystemBaseLimit: 128, and 128 more for each GiB
   /// Gives a TCP connection that our listener accepted from an address we are punching the role that DCUtR
   /// agreed on, instead of the server's. No implementation does; without it, both ends may wait as servers.
   bool accepted_socket_takes_punch_role = false;
@@ -62,7 +68,8 @@ struct DialRequest {
   std::vector<multiformats::Multiaddr> addresses;
   /// Neither dial through relays, nor be content with a relayed connection that exists.
   bool direct_only = false;
-  /// Set for a hole punch: all addresses at once, and this is our role in the handshake.
+  /// Set for a hole punch: this is our role in the handshake, and no other local port will do than the one that
+  /// we listen on.
   std::optional<security::Role> punch_role;
   /// For the whole dial; zero: `dial_limit` for each address.
   io::Duration limit{0};
@@ -74,7 +81,8 @@ struct DialFailure {
   bool connected = false;  ///< the transport connection stood, and the upgrade failed
 };
 
-/// What came of a dial: a connection, or why each address gave none.
+/// What came of a dial: a connection, or why each address gave none. An address that was under way, or had yet
+/// to begin, when the dial ended has the dial's own error.
 struct DialReport {
   ConnectionPtr connection;
   std::vector<DialFailure> failures;
@@ -99,7 +107,7 @@ struct SwarmCounters {
 /// All connections of one peer: listens, dials, secures, multiplexes, and hands streams to protocols.
 ///
 /// 1. Direct connections are preferred over relayed ones, and among equals the older one.
-/// 2. A dial ends with the first connection to that peer that satisfies it, whichever side opened it.
+/// 2. A dial tries direct addresses before relayed ones, each once, and ends with the first connection to that peer that satisfies it, whichever side opened it.
 /// 3. Protocols that did not opt in never run on a limited connection.
 /// 4. After `shut_down`, everything that was pending completes with an error as soon as the scheduler runs.
 class Swarm {

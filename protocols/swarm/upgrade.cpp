@@ -16,25 +16,27 @@ io::Task<io::Result<std::string>> agree(io::StreamPtr stream, security::Role rol
 
 }  // namespace
 
-io::Task<io::Result<ConnectionPtr>> Swarm::State::upgrade(io::StreamPtr raw, Upgrade how,
+io::Task<io::Result<ConnectionPtr>> Swarm::State::upgrade(Ptr self, io::StreamPtr raw, Upgrade how,
                                                           io::Duration limit) {
-  const auto self = shared_from_this();
-  const PendingStream known(pending, raw);
+  auto& scheduler = self->scheduler;
+  const auto& profile = self->profile;
+  const PendingStream known(self->pending, raw);
   const io::Deadline deadline(scheduler, raw, limit);
-  ++counters.handshakes;
+  ++self->counters.handshakes;
   const auto failed = [&](std::error_code why) {
-    ++counters.failed_upgrades;
+    ++self->counters.failed_upgrades;
     raw->reset(why);
     return tl::unexpected(why);
   };
+  if (self->down) co_return failed(Error::shut_down);
 
-  const auto security =
+  const auto agreed_security =
       co_await agree(raw, how.role, std::string(security::noise_protocol), profile.multistream);
-  if (!security) co_return failed(security.error());
+  if (!agreed_security) co_return failed(agreed_security.error());
 
   security::Handshake handshake{how.role, how.expected, {std::string(muxer::yamux_protocol)}};
-  auto secured =
-      co_await security::noise(scheduler, raw, identity, io::Random(random.seed_bytes()), handshake);
+  auto secured = co_await security::noise(scheduler, raw, self->identity,
+                                          io::Random(self->random.seed_bytes()), handshake);
   if (!secured) co_return failed(secured.error());
 
   auto muxer = secured->muxer;
@@ -44,16 +46,38 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::upgrade(io::StreamPtr raw, Upg
     if (!agreed) co_return failed(agreed.error());
     muxer = *agreed;
   }
-  if (down) co_return failed(Error::shut_down);
+  auto connection = self->admit(std::move(how), *secured, *agreed_security, std::move(muxer));
+  if (!connection) co_return failed(connection.error());
+  co_return connection;
+}
 
-  auto muxed = muxer::yamux(scheduler, secured->stream, how.role, profile.yamux);
+io::Result<ConnectionPtr> Swarm::State::admit(Upgrade how, const security::Secured& secured,
+                                              std::string security, std::string muxer) {
+  if (down) return io::fail(Error::shut_down);
+  if (connections_to(secured.remote) >= profile.max_connections_per_peer) {
+    return io::fail(Error::too_many_connections);
+  }
+  auto muxed = muxer::yamux(scheduler, secured.stream, how.role, profile.yamux);
   auto connection = std::make_shared<Connection>(
       scheduler,
-      Connection::Facts{next_connection++, secured->remote, secured->remote_key, how.local_address,
-                        how.remote_address, how.direction, how.role, *security, muxer, how.relayed, how.limit,
-                        scheduler.now()},
+      Connection::Facts{next_connection++, secured.remote, secured.remote_key, how.local_address,
+                        how.remote_address, how.direction, how.role, std::move(security), std::move(muxer),
+                        how.relayed, how.limit, scheduler.now()},
       std::move(muxed), profile.multistream, profile.stream_negotiation_limit);
   add(connection);
+  return connection;
+}
+
+io::Task<io::Result<ConnectionPtr>> Swarm::State::upgrade_inbound(Ptr self, io::StreamPtr raw, Upgrade how) {
+  const auto& profile = self->profile;
+  if (self->inbound_upgrades >= profile.max_inbound_upgrades ||
+      self->connections.size() + self->inbound_upgrades >= profile.max_connections) {
+    raw->reset(Error::too_many_connections);
+    co_return io::fail(Error::too_many_connections);
+  }
+  ++self->inbound_upgrades;
+  auto connection = co_await upgrade(self, std::move(raw), std::move(how), profile.inbound_upgrade_limit);
+  --self->inbound_upgrades;
   co_return connection;
 }
 
