@@ -1,0 +1,59 @@
+// What the simulator costs, as ratios to what cannot be avoided, measured beside it in the same run.
+//
+//   ninja -C build/release flaresim_bench && build/release/tests/bench/flaresim_bench
+//     --smoke                          tiny sizes: does everything still work? (what ctest runs)
+//     --benchmark_filter=pair_trial    one of them; other Google Benchmark options work too
+//     --benchmark_format=json
+//
+// All times are CPU time of this process; what is compared takes turns, and medians over the rounds are shown.
+// Nothing here judges a time: machines differ, and so do their neighbours.
+//
+// nated_packets   UDP, 200 bytes, 100 hosts in pairs: host → NatBox → Internet core → NatBox → host, packets
+//                 carried per second of CPU. Checksums are off everywhere.
+//   over_stock_routers  ratio to the same hosts and the same core with a stock ns-3 IPv4 router in place of
+//                 each NatBox. The baseline that is fairest to stock ns-3: its routers forward only, on our
+//                 light device, without ARP, queues or a list of routing protocols; everything else is the
+//                 same, which pulls the ratio towards 1. Same number of forwarding hops.
+//   over_stock_network  ratio to ns-3 from end to end, as its users build networks: InternetStackHelper,
+//                 point-to-point links, routers and a core router with a route a host. Three forwarding hops
+//                 as well; hosts use ns-3's sockets directly, so that none of our code runs there.
+// pair_trial      One trial of scenarios/pair.yaml (both peers port-restricted), building and teardown of its
+//                 world included; CPU, simulator events, packets through the core, security handshakes begun.
+//   over_bare     ratio to bare_handshakes + bare_tcp.
+//   bare_handshakes  libsodium alone: exactly the X25519 (agreement and public keys), signing and verifying
+//                 calls of the trial, and the AEAD calls with associated data, which are those of Noise
+//                 handshakes; they are written down during a trial, and called again with the same lengths.
+//                 Hashes, identities' keys, and transport_aead (what secured connections carry) are left out.
+//   bare_tcp      bare hosts and the core, without NATs and protocols: the same TCP connections, and the same
+//                 segments written at the same instants, as captured from the trial. Building and teardown of
+//                 the hosts is included here too.
+// flare_2022      Trials of scenarios/flare-2022.yaml per second on one core.
+// idle_hosts      Bytes per dual-stack host with a peer that listens on both families, 10 000 in one Internet.
+//                 heap: handed out by malloc; resident: what the kernel holds for it.
+// relayed_pairs   Bytes per relayed connection between two such hosts, on top of the hosts: both peers' and
+//                 the relay's share.
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "tests/bench/measure.h"
+
+int main(int count, char** arguments) {
+  using flaresim::bench::Sizes;
+  const auto end = std::remove(arguments + 1, arguments + count, std::string_view("--smoke"));
+  const bool smoke = end != arguments + count;
+  count = static_cast<int>(end - arguments);
+
+  benchmark::Initialize(&count, arguments);
+  if (benchmark::ReportUnrecognizedArguments(count, arguments)) return 1;
+  const auto sizes = smoke ? Sizes::smoke() : Sizes{};
+  // Memory first, while the heap has no holes to hide it in.
+  flaresim::bench::register_memory(sizes);
+  flaresim::bench::register_packets(sizes);
+  flaresim::bench::register_trial(sizes);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+namespace flaresim::bench {
+
+/// How much each benchmark does.
+struct Sizes {
+  int rounds = 7;                          ///< of which the median counts
+  std::size_t hosts = 100;                 ///< that exchange datagrams
+  std::uint32_t datagrams_per_host = 500;  ///< in one round
+  int trials_per_round = 10;               ///< of the pair
+  std::size_t idle_hosts = 10'000;
+  std::size_t relayed_pairs = 500;
+  std::uint64_t population_trials = 200;
+
+  /// Enough to see that everything works.
+  static Sizes smoke();
+};
+
+using CpuTime = std::chrono::duration<double>;
+
+/// CPU time of this process so far, user and system.
+CpuTime cpu_now();
+
+/// CPU time of one call.
+template <class F>
+CpuTime cpu_of(F&& call) {
+  const auto before = cpu_now();
+  call();
+  return cpu_now() - before;
+}
+
+/// Of at least one value; the lower one of the two in the middle.
+double median(std::vector<double> values);
+
+/// Memory of this process in bytes, after what is free has been given back.
+struct Memory {
+  double heap = 0;      ///< handed out by malloc
+  double resident = 0;  ///< held by the kernel, fragmentation and the allocator's own included
+};
+Memory memory_now();
+
+void register_packets(const Sizes& sizes);
+void register_trial(const Sizes& sizes);
+void register_memory(const Sizes& sizes);
+
+}  // namespace flaresim::bench
