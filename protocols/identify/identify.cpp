@@ -88,6 +88,7 @@ struct Identify::State : std::enable_shared_from_this<Identify::State> {
   std::uint64_t revision = 0;
   std::array<SealedRecord, 2> records;  // for others, and for connections over loopback
   std::uint64_t last_seq = 0;
+  std::function<void(const ConnectionPtr&)> pushed;
   io::Timer debounce;
   std::deque<ConnectionPtr> to_push;
   std::size_t pushing = 0;
@@ -162,6 +163,7 @@ io::Task<> Identify::State::take_push(Ptr self, swarm::IncomingStream in) {
   }
   self->learn(*in.connection, *message);
   self->swarm->trace("identify.push.received", in.connection->remote().short_string());
+  if (self->pushed) self->pushed(in.connection);
   co_await in.stream->close_write();
 }
 
@@ -318,5 +320,9 @@ io::Task<io::Result<>> Identify::wait_for(ConnectionPtr connection) {
 }
 
 void Identify::announce() { state_->changed(); }
+
+void Identify::on_pushed(std::function<void(const ConnectionPtr&)> callback) {
+  state_->pushed = std::move(callback);
+}
 
 }  // namespace flaresim::identify

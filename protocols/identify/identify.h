@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,6 +65,9 @@ class Identify {
   /// Pushes to connected peers if our addresses or protocols differ from what they were told last. To be
   /// called after a protocol was added or removed; changes of addresses are noticed.
   void announce();
+
+  /// Called after a push of the remote has changed what the peer store says of it.
+  void on_pushed(std::function<void(const swarm::ConnectionPtr&)> callback);
 
  private:
   struct State;

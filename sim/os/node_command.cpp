@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include "sim/os/node_session.h"
@@ -20,6 +21,7 @@ struct NodeArguments {
   std::vector<std::string> listen{"/ip4/0.0.0.0/tcp/0"};
   std::string identity;
   std::optional<std::uint64_t> seed;
+  crypto::KeyType key_type = crypto::KeyType::ed25519;
   bool relay_service = false;
   std::vector<std::string> reserve;
   std::string dial;
@@ -46,10 +48,18 @@ Multiaddr parse_peer_address(const std::string& option, const std::string& text)
   return address;
 }
 
+std::map<std::string, crypto::KeyType> key_types() {
+  using crypto::KeyType;
+  return {{"ed25519", KeyType::ed25519},
+          {"secp256k1", KeyType::secp256k1},
+          {"ecdsa", KeyType::ecdsa},
+          {"rsa", KeyType::rsa}};
+}
+
 crypto::PrivateKey identity_of(const NodeArguments& arguments) {
   auto random = arguments.seed ? io::Random(*arguments.seed) : io::Random::from_entropy();
-  if (arguments.identity.empty()) return crypto::PrivateKey::generate(random);
-  auto key = load_identity(arguments.identity);
+  if (arguments.identity.empty()) return crypto::PrivateKey::generate(random, arguments.key_type);
+  auto key = load_identity(arguments.identity, arguments.key_type);
   if (!key) throw UsageError(fmt::format("--identity {}: {}", arguments.identity, key.error().message()));
   return std::move(*key);
 }
@@ -95,6 +105,10 @@ void add_node_command(CLI::App& program) {
       ->add_option("--seed", arguments->seed, "Identity from a number that anyone can guess: for tests only")
       ->type_name("N")
       ->excludes(identity);
+  command->add_option("--key-type", arguments->key_type, "Type of a key that is made")
+      ->transform(CLI::CheckedTransformer(key_types()))
+      ->type_name("TYPE")
+      ->default_str("ed25519");
   command->add_flag("--relay-service", arguments->relay_service, "Relay for others");
   repeatable(command->add_option("--reserve", arguments->reserve,
                                  "Be reachable through this relay (…/p2p/RELAY); repeatable"));

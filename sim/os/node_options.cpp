@@ -13,9 +13,9 @@ tl::unexpected<std::error_code> system_failure() {
   return tl::unexpected(std::error_code(errno, std::generic_category()));
 }
 
-io::Result<crypto::PrivateKey> make_identity(const std::string& path) {
+io::Result<crypto::PrivateKey> make_identity(const std::string& path, crypto::KeyType type) {
   auto random = io::Random::from_entropy();
-  const auto key = crypto::PrivateKey::generate(random);
+  const auto key = crypto::PrivateKey::generate(random, type);
   const auto message = key.to_message();
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (file < 0) return system_failure();
@@ -26,8 +26,8 @@ io::Result<crypto::PrivateKey> make_identity(const std::string& path) {
 
 }  // namespace
 
-io::Result<crypto::PrivateKey> load_identity(const std::string& path) {
-  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return make_identity(path);
+io::Result<crypto::PrivateKey> load_identity(const std::string& path, crypto::KeyType when_made) {
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return make_identity(path, when_made);
   std::ifstream file(path, std::ios::binary);
   if (!file) return system_failure();
   // No private key is longer; what is cut off makes the message malformed.

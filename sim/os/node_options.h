@@ -25,8 +25,9 @@ struct NodeOptions {
 };
 
 /// Reads a private key (the libp2p `PrivateKey` message, as go-libp2p and js-libp2p store it) from a file,
-/// which is made, readable by its owner only, when there is none. Fails with a `crypto::KeyError` or a system
-/// error.
-io::Result<crypto::PrivateKey> load_identity(const std::string& path);
+/// which is made with a key of type `when_made`, readable by its owner only, when there is none. Fails with a
+/// `crypto::KeyError` or a system error.
+io::Result<crypto::PrivateKey> load_identity(const std::string& path,
+                                             crypto::KeyType when_made = crypto::KeyType::ed25519);
 
 }  // namespace flaresim::os

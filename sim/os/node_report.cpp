@@ -106,16 +106,25 @@ void NodeReport::disconnected(const swarm::Connection& connection) const {
 }
 
 void NodeReport::identified(const multiformats::PeerId& peer, const swarm::PeerInfo& info) const {
+  known("identified", peer, info);
+}
+
+void NodeReport::updated(const multiformats::PeerId& peer, const swarm::PeerInfo& info) const {
+  known("updated", peer, info);
+}
+
+void NodeReport::known(std::string_view event, const multiformats::PeerId& peer,
+                       const swarm::PeerInfo& info) const {
   const auto observed = info.observed ? info.observed->to_string() : "";
   if (json_) {
-    return print({{"event", "identified"},
+    return print({{"event", event},
                   {"peer", peer.to_string()},
                   {"agent", info.agent},
                   {"protocols", info.protocols},
                   {"addresses", list(info.addresses)},
                   {"observed_address", info.observed ? Json(observed) : Json()}});
   }
-  print_line(fmt::format("identified {} as {}", peer.to_string(), printable(info.agent)));
+  print_line(fmt::format("{} {} as {}", event, peer.to_string(), printable(info.agent)));
   if (info.observed) print_line("  sees us at " + observed);
   for (const auto& address : info.addresses) print_line("  address " + address.to_string());
   for (const auto& protocol : info.protocols) print_line("  protocol " + printable(protocol));

@@ -23,6 +23,8 @@ class NodeReport {
   void connected(const swarm::Connection& connection) const;
   void disconnected(const swarm::Connection& connection) const;
   void identified(const multiformats::PeerId& peer, const swarm::PeerInfo& info) const;
+  /// What we know of a peer after it told us of a change.
+  void updated(const multiformats::PeerId& peer, const swarm::PeerInfo& info) const;
   void pinged(const swarm::Connection& connection, io::Duration round_trip) const;
   /// `circuits`: where we can be reached now.
   void reserved(const relay::Reservation& reservation,
@@ -35,6 +37,8 @@ class NodeReport {
   void done(const multiformats::PeerId& peer, bool direct) const;
 
  private:
+  void known(std::string_view event, const multiformats::PeerId& peer, const swarm::PeerInfo& info) const;
+
   bool json_;
 };
 

@@ -73,6 +73,9 @@ void NodeSession::watch() {
   });
   node_.swarm().on_disconnected(
       [this](const ConnectionPtr& connection) { report_.disconnected(*connection); });
+  node_.identify().on_pushed([this](const ConnectionPtr& connection) {
+    report_.updated(connection->remote(), node_.swarm().peers().find(connection->remote()));
+  });
   node_.relay_client().on_lost(
       [this](const PeerId& relay, std::error_code why) { report_.reservation_lost(relay, why); });
   node_.hole_puncher().on_report([this](const dcutr::PunchReport& punch) { report_.punched(punch); });

@@ -254,6 +254,17 @@ TEST_F(IdentifyTest, PushesChangedAddressesOnceTheyHaveSettled) {
   EXPECT_THAT(known().addresses, ElementsAre(b.address(), final_circuit));
 }
 
+TEST_F(IdentifyTest, TellsOfAPushOnceItIsKnown) {
+  const auto circuit = address("/ip4/5.5.5.5/tcp/1/p2p-circuit");
+  std::vector<std::vector<Multiaddr>> known_when_told;
+  a.node.identify().on_pushed(
+      [&](const swarm::ConnectionPtr&) { known_when_told.push_back(known().addresses); });
+  world.connect(a, b);
+  b.swarm().addresses().set_circuits({circuit});
+  world.scheduler.run_for(3s);
+  EXPECT_THAT(known_when_told, ElementsAre(ElementsAre(b.address(), circuit)));
+}
+
 TEST_F(IdentifyTest, DoesNotPushWhatTheRemoteKnows) {
   world.connect(a, b);
   b.node.identify().announce();

@@ -214,6 +214,27 @@ def test_an_identity_file_is_made_once_and_kept(listener, tmp_path):
     assert listener().id != first.id
 
 
+@pytest.mark.parametrize("key_type,prefix",
+                         [("ed25519", "12D3KooW"), ("secp256k1", "16Uiu2HA"), ("ecdsa", "Qm"), ("rsa", "Qm")])
+def test_a_key_of_any_type_is_an_identity(start, listener, tmp_path, key_type, prefix):
+    server = listener("--key-type", key_type, "--identity", str(tmp_path / "identity"))
+    assert server.id.startswith(prefix)
+    client = start("--listen", LOOPBACK, "--key-type", key_type, "--dial", server.address, "--ping", "1")
+    assert client.wait() == 0
+    assert client.wait_for("listening")["peer"].startswith(prefix)
+    client.wait_for("identified", peer=server.id)
+    server.stop()
+    assert listener("--identity", str(tmp_path / "identity")).id == server.id
+
+
+def test_what_a_peer_pushes_is_told(listener):
+    relay = listener("--relay-service")
+    target = listener("--reserve", relay.address)
+    (circuit,) = target.wait_for("reserved")["addresses"]
+    updated = relay.wait_for("updated", peer=target.id)
+    assert circuit.removesuffix("/p2p/" + target.id) in updated["addresses"]
+
+
 def test_people_read_lines(listener):
     server = listener()
     result = run("--listen", LOOPBACK, "--dial", server.address, "--ping", "1")
@@ -233,6 +254,7 @@ def test_people_read_lines(listener):
         ["--ping", "3"],
         ["--seed", "1", "--identity", "x"],
         ["--identity", "/dev/null"],
+        ["--key-type", "dsa"],
         ["--dial", "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA", "--punch-wait", "10"],
         ["--no-such-option"],
     ],
