@@ -31,11 +31,11 @@ struct Swarm::State::Dial {
   std::size_t direct_left = 0;       // direct addresses that may yet succeed
   std::list<io::StreamPtr> sockets;  // to give up when another address was faster
   bool over = false;
-  io::Signal relays_turn;  // relayed addresses need not wait any longer
+  io::Signal news;  // direct addresses have all failed, or the dial is over
 };
 
 Swarm::State::Dial::Dial(io::Scheduler& scheduler, DialRequest what)
-    : request(std::move(what)), relays_turn(scheduler) {
+    : request(std::move(what)), news(scheduler) {
   for (const auto& address : request.addresses) {
     if (address.is_circuit() && request.direct_only) continue;
     const bool twice =
@@ -71,6 +71,7 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   const auto limit = dial->request.limit;
   const auto until = limit > io::Duration::zero() ? self->scheduler.now() + limit : io::TimePoint::max();
   ++self->counters.dials;
+  if (dial->request.punch_role) self->punches.push_back(dial);
   ConnectionPtr connection;
   bool in_time = true;
   while (!self->down && in_time) {
@@ -84,7 +85,8 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
     }
   }
   dial->over = true;
-  dial->relays_turn.notify_all();
+  self->punches.remove(dial);
+  dial->news.notify_all();
   for (const auto& socket : dial->sockets) socket->reset();
   if (connection) co_return DialReport{std::move(connection), {}, {}};
 
@@ -118,7 +120,7 @@ io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::siz
     }
     if (!connection) tried.why = connection.error();
   }
-  if (direct && --dial->direct_left == 0) dial->relays_turn.notify_all();
+  if (direct && --dial->direct_left == 0) dial->news.notify_all();
   --dial->running;
   self->changed.notify_all();
 }
@@ -128,8 +130,24 @@ io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::siz
 io::Task<> Swarm::State::await_turn(Ptr self, std::shared_ptr<Dial> dial) {
   const auto until = self->scheduler.now() + self->profile.relay_delay;
   while (!dial->over && dial->direct_left > 0 && self->scheduler.now() < until) {
-    co_await dial->relays_turn.wait_until(until);
+    co_await dial->news.wait_until(until);
   }
+}
+
+/// When the remote of a punch was faster, its connection has the 4-tuple, and is what the dial waits for.
+io::Task<> Swarm::State::await_end(Ptr self, std::shared_ptr<Dial> dial) {
+  const auto until = self->scheduler.now() + self->profile.dial_limit;
+  while (!dial->over && self->scheduler.now() < until) co_await dial->news.wait_until(until);
+}
+
+std::optional<security::Role> Swarm::State::punch_role(const io::IpAddress& remote) const {
+  for (const auto& punch : punches) {
+    for (const auto& tried : punch->tries) {
+      const auto endpoint = tried.address.endpoint();
+      if (endpoint && endpoint->address == remote) return punch->request.punch_role;
+    }
+  }
+  return std::nullopt;
 }
 
 io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
@@ -140,6 +158,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared
   const auto port = self->listening_port(endpoint.address);
 
   auto opened = self->network.dial(endpoint, port);
+  if (!opened && opened.error() == std::errc::address_in_use && role) co_await await_end(self, dial);
   // That 4-tuple may still be in use by an older connection. A punch has no use for another port.
   if (!opened && opened.error() == std::errc::address_in_use && port && !role) {
     opened = self->network.dial(endpoint, std::nullopt);
@@ -149,7 +168,6 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared
   const PendingStream known(dial->sockets, socket);
   const PendingStream known_to_all(self->pending, socket);
   const auto began = scheduler.now();
-  if (role) self->punching[endpoint] = *role;
   self->say("dial", tried.address.to_string());
 
   io::Result<> established;
@@ -157,7 +175,6 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared
     const io::Deadline deadline(self->scheduler, socket, self->profile.tcp_connect_limit);
     established = co_await socket->connected();
   }
-  if (role) self->punching.erase(endpoint);
   if (!established) co_return tl::unexpected(established.error());
   self->say("dial.connected", tried.address.to_string());
 

@@ -48,6 +48,9 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   void start_tries(const std::shared_ptr<Dial>& dial);
   static io::Task<> dial_one(Ptr self, std::shared_ptr<Dial> dial, std::size_t index);
   static io::Task<> await_turn(Ptr self, std::shared_ptr<Dial> dial);
+  static io::Task<> await_end(Ptr self, std::shared_ptr<Dial> dial);
+  /// Ours in the punch that is under way to that address.
+  std::optional<security::Role> punch_role(const io::IpAddress& remote) const;
   static io::Task<io::Result<ConnectionPtr>> dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
                                                       DialFailure& tried);
   static io::Task<io::Result<ConnectionPtr>> dial_circuit(Ptr self, std::shared_ptr<Dial> dial,
@@ -77,7 +80,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::vector<ConnectionPtr> connections;  // in the order of appearance
   std::list<io::StreamPtr> pending;        // dials and upgrades under way
   std::size_t inbound_upgrades = 0;
-  std::map<io::Endpoint, security::Role> punching;
+  std::list<std::shared_ptr<Dial>> punches;  // dials with a role, in the order in which they began
   CircuitDialler circuit_dialler;
   std::vector<std::function<void(const ConnectionPtr&)>> when_connected;
   std::vector<std::function<void(const ConnectionPtr&)>> when_disconnected;

@@ -80,8 +80,7 @@ io::Task<> Swarm::State::accept_connections(Ptr self, std::shared_ptr<io::Listen
 io::Task<> Swarm::State::accept_connection(Ptr self, std::shared_ptr<io::StreamSocket> socket) {
   auto role = security::Role::server;
   if (self->profile.accepted_socket_takes_punch_role) {
-    const auto punch = self->punching.find(socket->remote());
-    if (punch != self->punching.end()) role = punch->second;
+    role = self->punch_role(socket->remote().address).value_or(role);
   }
   self->say("accepted", io::to_string(socket->remote()));
   Upgrade how{Direction::inbound,

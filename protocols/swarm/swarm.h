@@ -48,8 +48,9 @@ struct SwarmProfile {
   std::size_t max_connections_per_peer = 8;  // ... PeerBaseLimit
   std::size_t max_connections =
       1024;  // bound of our own; ... SystemBaseLimit: 128, and 128 more for each GiB
-  /// Gives a TCP connection that our listener accepted from an address we are punching the role that DCUtR
-  /// agreed on, instead of the server's. No implementation does; without it, both ends may wait as servers.
+  /// Gives a TCP connection that our listener accepts from an IP address we are punching the role that DCUtR
+  /// agreed on, instead of the server's. No implementation does; without it, both ends may wait as servers:
+  /// when the remote's request comes before ours leaves, or from another port than the one we dial.
   bool accepted_socket_takes_punch_role = false;
 };
 

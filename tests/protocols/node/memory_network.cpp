@@ -1,5 +1,6 @@
 #include "tests/protocols/node/memory_network.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -133,6 +134,13 @@ io::Random MemoryHost::random(std::string_view purpose) {
 }
 
 bool MemoryHost::lets_in(const Syn& syn) const { return !firewall_ || sent_.contains({syn.to, syn.from}); }
+
+std::size_t MemoryHost::open_sockets() const {
+  return static_cast<std::size_t>(std::ranges::count_if(sockets_, [](const auto& entry) {
+    const auto socket = entry.second.lock();
+    return socket && !socket->ended();
+  }));
+}
 
 std::shared_ptr<MemorySocket> MemoryHost::socket_of(const Tuple& tuple) const {
   const auto found = sockets_.find(tuple);

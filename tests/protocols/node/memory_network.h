@@ -110,6 +110,8 @@ class MemoryHost final : public io::Network {
   /// From now on, lets in only requests from where it has sent one to, from the same port.
   void raise_firewall() { firewall_ = true; }
   std::size_t listeners() const { return listeners_.size(); }
+  /// Connections that are open or being opened.
+  std::size_t open_sockets() const;
 
   io::Scheduler& scheduler() override { return internet_.scheduler(); }
   io::Random random(std::string_view purpose) override;
