@@ -5,8 +5,9 @@
 //     --benchmark_filter=pair_trial    one of them; other Google Benchmark options work too
 //     --benchmark_format=json
 //
-// All times are CPU time of this process; what is compared takes turns, and medians over the rounds are shown.
-// Nothing here judges a time: machines differ, and so do their neighbours.
+// All times are CPU time of this process, and the machine's load is printed on top (Debian builds Google
+// Benchmark with assertions, hence its warning; here it only counts rounds). What is compared takes turns, and
+// medians over the rounds are shown. Nothing here judges a time: machines differ, and so do their neighbours.
 //
 // nated_packets   UDP, 200 bytes, 100 hosts in pairs: host → NatBox → Internet core → NatBox → host, packets
 //                 carried per second of CPU. Checksums are off everywhere.
@@ -16,7 +17,8 @@
 //                 same, which pulls the ratio towards 1. Same number of forwarding hops.
 //   over_stock_network  ratio to ns-3 from end to end, as its users build networks: InternetStackHelper,
 //                 point-to-point links, routers and a core router with a route a host. Three forwarding hops
-//                 as well; hosts use ns-3's sockets directly, so that none of our code runs there.
+//                 as well; hosts use ns-3's sockets directly, so that none of our code runs there. Stock static
+//                 routing looks at every route for every packet, so that this ratio grows with the hosts.
 // pair_trial      One trial of scenarios/pair.yaml (both peers port-restricted), building and teardown of its
 //                 world included; CPU, simulator events, packets through the core, security handshakes begun.
 //   over_bare     ratio to bare_handshakes + bare_tcp.

@@ -9,10 +9,10 @@ namespace flaresim::bench {
 struct Sizes {
   int rounds = 7;                          ///< of which the median counts
   std::size_t hosts = 100;                 ///< that exchange datagrams
-  std::uint32_t datagrams_per_host = 500;  ///< in one round
+  std::uint32_t datagrams_per_host = 250;  ///< in one round
   int trials_per_round = 10;               ///< of the pair
   std::size_t idle_hosts = 10'000;
-  std::size_t relayed_pairs = 500;
+  std::size_t relayed_pairs = 100;
   std::uint64_t population_trials = 200;
 
   /// Enough to see that everything works.

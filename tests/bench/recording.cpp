@@ -19,7 +19,6 @@ struct Captured {
   io::TimePoint at;
   io::Endpoint source;
   io::Endpoint destination;
-  std::uint8_t flags = 0;
   std::size_t payload_bytes = 0;
 };
 
@@ -34,7 +33,7 @@ io::Endpoint endpoint(const std::uint8_t* address, const std::uint8_t* port) {
   return {boost::asio::ip::address_v4(bytes), big_endian16(port)};
 }
 
-/// Reads a nanosecond pcap file of raw IPv4 packets. Times count from its first calendar second's year.
+/// Reads the TCP over IPv4 of a capture that `net::Capture` wrote; times as the simulation counts them.
 std::vector<Captured> read_capture(const std::filesystem::path& path) {
   constexpr std::int64_t epoch_seconds = 1767225600;  // 2026-01-01T00:00:00Z, when simulations begin
   std::ifstream in(path, std::ios::binary);
@@ -51,7 +50,6 @@ std::vector<Captured> read_capture(const std::filesystem::path& path) {
                                            std::chrono::nanoseconds(little_endian32(record + 4))),
                        .source = endpoint(ip + 12, tcp),
                        .destination = endpoint(ip + 16, tcp + 2),
-                       .flags = tcp[13],
                        .payload_bytes = big_endian16(ip + 2) - header_bytes});
   }
   return packets;

@@ -38,7 +38,7 @@ class StockRouter {
 };
 
 /// Hosts, links, routers and core as ns-3 users build them: InternetStackHelper everywhere, point-to-point
-/// links of unlimited queue, static routes; host → router → core router → router → host. No traffic control
+/// links of 100 Gbit/s, static routes; host → router → core router → router → host. No traffic control
 /// queues, no global routing, IPv4 only.
 class StockNetwork {
  public:
