@@ -128,6 +128,11 @@ io::Result<> YamuxStream::on_data_announced(std::uint32_t length) {
 }
 
 void YamuxStream::on_data(io::BytesView bytes) {
+  // A reader that is always a little behind would otherwise keep all that was ever received.
+  if (received_from_ > received_.size() / 2) {
+    received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(received_from_));
+    received_from_ = 0;
+  }
   io::append(received_, bytes);
   readable_.notify_all();
 }

@@ -3,6 +3,7 @@
 #include "protocols/muxer/yamux.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <optional>
 
@@ -155,6 +156,35 @@ TEST_F(Yamux, SlowReaderStallsOnlyItsOwnStream) {
   scheduler.run_for(20s);
   ASSERT_TRUE(stalled.done() && at_last.done());
   EXPECT_TRUE(at_last.value());
+}
+
+/// Reads that much, a little at a time, always behind the writer.
+io::Task<> read_slowly(io::Scheduler& scheduler, io::StreamPtr stream, std::size_t bytes) {
+  io::Bytes some(4096);
+  while (bytes > 0) {
+    const auto got = co_await stream->read(some);
+    if (!got || *got == 0) co_return;
+    bytes -= *got;
+    co_await scheduler.sleep_for(1ms);
+  }
+}
+
+TEST_F(Yamux, AReaderThatIsAlwaysBehindHoldsNoMoreThanItsWindow) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP();  // the sanitizer's own malloc does not tell
+#endif
+  const auto data = noise_like(16'000'000, 4);
+  const auto stream = open();
+  const auto sent = send(stream.near, data);
+  const auto in_use = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  const auto before = in_use();
+  const auto read = support::start(scheduler, read_slowly(scheduler, stream.far, data.size() - 300'000));
+  scheduler.run_for(10s);
+  ASSERT_TRUE(read.done());
+  // A window of 256 KiB, in a buffer that grows by doubling.
+  EXPECT_LT(in_use(), before + 1'500'000);
+  stream.far->reset();
+  scheduler.run_for(1s);
 }
 
 TEST_F(Yamux, SmallMessageDoesNotQueueBehindAllOfALargeOne) {
