@@ -397,7 +397,12 @@ void Connection::on_stream_data(StreamId id, io::BytesView bytes, bool end) {
   const auto found = streams_.find(id);
   if (found == streams_.end() || found->second->error) return;
   auto& stream = *found->second;
-  if (!bytes.empty()) stream.received.push_back(io::to_bytes(bytes));
+  // Frames of a few bytes are joined, or their bookkeeping would be many times what the window allows.
+  if (!stream.received.empty() && stream.received.back().size() + bytes.size() <= max_datagram_bytes) {
+    io::append(stream.received.back(), bytes);
+  } else if (!bytes.empty()) {
+    stream.received.push_back(io::to_bytes(bytes));
+  }
   stream.end_received |= end;
   stream.readable.notify_all();
 }
