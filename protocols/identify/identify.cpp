@@ -192,7 +192,8 @@ void Identify::State::learn(const swarm::Connection& connection, const Message& 
     swarm->trace("identify.key_ignored", peer.short_string());
   }
   const auto observer = connection.facts().remote_address.endpoint();
-  if (message.observed && observer && !connection.relayed()) {
+  // What a connection had sent is still read after its end, when nothing is left that makes us forget it.
+  if (message.observed && observer && !connection.relayed() && !connection.closed()) {
     swarm->addresses().observe(connection.facts().id, connection.facts().local_address, observer->address,
                                *message.observed);
   }

@@ -149,6 +149,8 @@ Status RelayService::State::may_reserve(const swarm::Connection& connection) con
 }
 
 io::Task<> RelayService::State::reserve(Ptr self, swarm::IncomingStream in) {
+  if (in.connection->closed())
+    co_return;  // what it had sent is still read, but nothing would end a reservation
   const auto& facts = in.connection->facts();
   const auto verdict = self->may_reserve(*in.connection);
   if (verdict != Status::ok) {
