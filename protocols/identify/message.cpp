@@ -52,7 +52,9 @@ Message from_wire(const pb::Identify& wire, const IdentifyProfile& profile) {
   for (const auto& protocol : wire.protocols()) {
     if (out.protocols.size() < profile.max_protocols) out.protocols.push_back(protocol);
   }
-  if (auto observed = Multiaddr::from_bytes(io::as_bytes(wire.observed_addr()))) out.observed = *observed;
+  if (auto observed = Multiaddr::from_bytes(io::as_bytes(wire.observed_addr()))) {
+    out.observed = observed->without_peer();
+  }
   out.protocol_version = wire.protocol_version();
   out.agent = wire.agent_version();
   if (wire.has_signed_peer_record()) out.signed_record = io::to_bytes(wire.signed_peer_record());

@@ -16,6 +16,7 @@ struct Message {
   std::optional<io::Bytes> public_key;
   std::vector<multiformats::Multiaddr> listen_addresses;
   std::vector<std::string> protocols;
+  /// Without the peer at its end, which js-libp2p writes: who is seen there is known.
   std::optional<multiformats::Multiaddr> observed;
   std::string protocol_version;
   std::string agent;

@@ -119,6 +119,12 @@ TEST_F(IdentifyTest, RefusesBytesThatAreNoMessage) {
   expect_refused(framed(io::Bytes{0x0a, 0x7f, 0x01}), Error::malformed);
 }
 
+TEST_F(IdentifyTest, TakesAnObservedAddressWithoutThePeerThatIsSeenThere) {
+  const auto seen_at = address("/ip4/5.5.5.5/tcp/1");
+  ASSERT_TRUE(identified(framed(field(observed_addr, seen_at.with_peer(a.id()).bytes()))));
+  EXPECT_EQ(known().observed, seen_at);
+}
+
 TEST_F(IdentifyTest, GivesUpASilentRemoteAfterFiveSeconds) {
   const auto result = identified_by(support::silence());
   ASSERT_FALSE(result);
