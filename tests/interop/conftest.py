@@ -48,8 +48,11 @@ def combination(request):
 def world(combination, js, tmp_path_factory):
     """Peers shared by all the tests of one stack and key type."""
     made = World(os.environ["FLARESIM"], js, tmp_path_factory.mktemp("world"), *combination)
-    yield made
-    made.stop()
+    try:
+        made.prepare()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture

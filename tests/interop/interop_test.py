@@ -6,12 +6,12 @@ import pytest
 
 from lab import ADDRESSES, PORT, Lab
 from matrix import ECDSA_GAP, PORT_REUSE_GAP, STACKS
+from world import BOTH
 
 OTHER = {"ours": "theirs", "theirs": "ours"}
 AGENT = {"ours": "flaresim/", "theirs": "js-libp2p/"}
 COMMON_PROTOCOLS = {"/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", "/libp2p/circuit/relay/0.2.0/stop"}
 HOP = "/libp2p/circuit/relay/0.2.0/hop"
-BOTH = ("ours", "theirs")
 # What relays allow, and for how long they promise it. js-libp2p means two minutes, but says so in milliseconds.
 LIMIT = {"ours": {"duration_s": 120, "bytes": 128 * 1024}, "theirs": {"duration_s": 120_000, "bytes": 128 * 1024}}
 RESERVATION_S = {"ours": 3600, "theirs": 7200}
@@ -141,14 +141,16 @@ def test_dcutr(private_world, lab, relay, dialler):
                            namespace=lab.namespace(host))
 
     via = start("relay", relay, "--relay-service").wait_until_listening()
-    target = start("listener", listener, "--reserve", via.address).wait_until_listening()
+    target = start("listener", listener, "--reserve", via.address)
+    visitor = start("dialler", dialler) if dialler == "theirs" else None
+    target.wait_until_listening()
     circuit = world.wait_for_circuit(listener, target, via)
 
     if dialler == "ours":
         visitor = start("dialler", dialler, "--dial", circuit, "--ping", "1").wait_until_listening()
         assert visitor.wait_for("done")["path"] == "direct"
     else:
-        visitor = start("dialler", dialler).wait_until_listening()
+        visitor.wait_until_listening()
         # A ping of js-libp2p over a relayed connection would dial the relay again, and DCUtR's dial join that dial.
         visitor.tell("dial", address=circuit, pings=0)
 

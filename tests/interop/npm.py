@@ -45,10 +45,10 @@ def run_npm(folder):
     # Not `npm ci`: that refuses a lock file which lacks the native packages of platforms other than this one,
     # as registry mirrors may. No package here needs its install script.
     command = ["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
-               "--fetch-retries=1", "--fetch-timeout=60000"]
+               "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired:
         pytest.skip(f"npm did not get js-libp2p within {PATIENCE_S} s")
     if done.returncode != 0:
-        pytest.skip(f"npm could not get js-libp2p: {done.stderr.strip()[-500:]}")
+        pytest.skip(f"npm could not get js-libp2p: {' '.join(done.stderr.split())[:300]}")

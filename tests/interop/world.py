@@ -1,9 +1,11 @@
 """A few peers of one stack and key type that meet; each is started when it is first asked for."""
 
+import itertools
 import subprocess
 
 from peers import Ours, Theirs
 
+BOTH = ("ours", "theirs")
 LOOPBACK = "127.0.0.1"
 
 
@@ -29,12 +31,25 @@ class World:
     def listen(self, ip=LOOPBACK, port=0):
         return "--listen", self.stack.listen.format(ip, port)
 
+    def prepare(self):
+        """Starts what most tests ask for, side by side."""
+        for who in BOTH:
+            self._relay(who)
+        for who, relay in itertools.product(BOTH, BOTH):
+            self._reserver(who, relay)
+
     def relay(self, who):
         """Listens, and relays for others."""
+        return self._relay(who).wait_until_listening()
+
+    def _relay(self, who):
         return self._once(("relay", who), lambda: self.start(who, *self.listen(), "--relay-service"))
 
     def reserver(self, who, relay):
         """Listens, and is to be reached through a relay."""
+        return self._reserver(who, relay).wait_until_listening()
+
+    def _reserver(self, who, relay):
         address = self.relay(relay).address
         return self._once(("reserver", who, relay), lambda: self.start(who, *self.listen(), "--reserve", address))
 
@@ -76,5 +91,5 @@ class World:
 
     def _once(self, key, make):
         if key not in self._known:
-            self._known[key] = make().wait_until_listening()
+            self._known[key] = make()
         return self._known[key]
