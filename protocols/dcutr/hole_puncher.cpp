@@ -47,8 +47,9 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   identify::Identify identify;
   DcutrProfile profile;
   std::vector<Reported> when_reported;
-  std::set<PeerId> opening;     // peers with an upgrade of ours
-  std::set<PeerId> responding;  // peers with an exchange that has not reached SYNC
+  std::set<PeerId> opening;         // peers with an upgrade of ours
+  std::set<PeerId> responding;      // peers with an exchange that has not reached SYNC
+  std::multiset<PeerId> answering;  // peers of all exchanges, until their dials are over
   std::size_t active = 0;
   io::Signal interrupted;
   bool stopped = false;
@@ -169,7 +170,7 @@ io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
     report.cause = Error::not_dialled_by_us;
   } else if (self->own_addresses().empty()) {
     report.cause = Error::no_address_to_send;
-  } else if (!self->responding.insert(peer).second) {
+  } else if (self->responding.contains(peer) || self->answering.count(peer) >= self->profile.max_answers) {
     report.cause = Error::already_active;
   }
   if (report.cause) {
@@ -178,6 +179,8 @@ io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
     co_return;
   }
   ++self->active;
+  self->responding.insert(peer);
+  const auto answer = self->answering.insert(peer);
   report.outcome = Outcome::failed;
   report.attempts.emplace_back();
   const auto relayed = in.connection;
@@ -191,6 +194,7 @@ io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
     report.attempts.back().cause = report.cause;
   }
   --self->active;
+  self->answering.erase(answer);
   self->report(report);
 }
 

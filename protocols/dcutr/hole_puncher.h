@@ -38,7 +38,10 @@ std::error_code make_error_code(Error error);
 
 /// Constants of DCUtR; the defaults' sources stand beside them.
 struct DcutrProfile {
-  int attempts = 3;                                        // libp2p/specs relay/DCUtR.md: retry twice
+  int attempts = 3;  // libp2p/specs relay/DCUtR.md: retry twice
+  /// Exchanges with one peer that we answer at a time, their dials included: each has us send to addresses of the
+  /// peer's choice.
+  std::size_t max_answers = 3;                             // go-libp2p p2p/protocol/holepunch maxRetries
   std::size_t max_message_bytes = 4 * 1024;                // libp2p/specs relay/DCUtR.md "RPC messages"
   io::Duration stream_limit = std::chrono::seconds(60);    // go-libp2p p2p/protocol/holepunch StreamTimeout
   io::Duration dial_limit = std::chrono::seconds(10);      // ... defaultDirectDialTimeout
@@ -92,7 +95,7 @@ struct PunchReport {
 ///
 /// The responder is the peer that dialled over the relay:
 /// 4. It answers CONNECT with CONNECT, only on relayed connections that it dialled, and dials in the instant in
-///    which it reads SYNC, as the client.
+///    which it reads SYNC, as the client. At most `max_answers` at a time for one peer.
 ///
 /// Both:
 /// 5. Only public, direct addresses are sent, and dialled. Without any, the opener does not start, and the

@@ -463,6 +463,27 @@ TEST_F(MalformedTest, ASecondExchangeBeforeTheFirstHasReachedSyncIsRefused) {
   EXPECT_EQ(reports_of_a[0].cause, Error::already_active);
 }
 
+TEST_F(MalformedTest, AFourthExchangeWhileThreeAreDiallingIsRefused) {
+  b.node.hole_puncher().stop();
+  meet();
+  world.scheduler.run_for(1s);
+  const auto exchange = [&] {
+    const auto stream = world.open(b, a, dcutr_protocol);
+    const auto messages = joined({framed(message(connect, {good_address})), framed(message(sync))});
+    const auto written = world.run(support::write_all(stream, messages));
+    world.scheduler.run_for(100ms);
+    return written.has_value();
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(exchange());
+  exchange();
+  EXPECT_THAT(a.times_of("dcutr.dial"), SizeIs(3));
+  ASSERT_THAT(reports_of_a, SizeIs(1));
+  EXPECT_EQ(reports_of_a[0].cause, Error::already_active);
+  world.scheduler.run_for(10s);
+  EXPECT_TRUE(exchange());
+  EXPECT_THAT(a.times_of("dcutr.dial"), SizeIs(4));
+}
+
 TEST_F(DcutrTest, AStreamOpenedByThePeerThatDialledIsRefused) {
   world.internet.rule = [&](const Syn& syn) {
     return syn.to.address == relay.host.outside() ? Verdict::pass : Verdict::drop;
