@@ -104,9 +104,10 @@ class Simulation::Loop final : public asio::execution_context {
     ns3::Simulator::ScheduleNow(&Loop::run_batch, this);
   }
 
-  /// Runs posted work in order, also what it posts itself.
+  /// Runs posted work in order, also what it posts itself. What an exception leaves of a batch is dropped.
   void run_posted() {
     while (!posted_.empty()) {
+      running_.clear();
       running_.swap(posted_);
       for (auto& work : running_) {
         Work mine(std::move(work));

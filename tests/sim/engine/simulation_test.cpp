@@ -48,6 +48,20 @@ TEST(Simulation, PostedWorkRunsInOrderAndNeverInsideThePoster) {
   EXPECT_EQ(simulation.now(), t0);
 }
 
+TEST(Simulation, GoesOnAfterAnExceptionWithoutTheRestOfItsBatch) {
+  Simulation simulation;
+  std::string trace;
+  simulation.post([&] { trace += 'a'; });
+  simulation.post([] { throw std::runtime_error("broken"); });
+  simulation.post([&] { trace += 'b'; });
+  EXPECT_THROW(simulation.run_until(t0), std::runtime_error);
+  simulation.post([&] { trace += 'c'; });
+  simulation.drain();
+  simulation.post([&] { trace += 'd'; });
+  simulation.run_until(t0);
+  EXPECT_EQ(trace, "acd");
+}
+
 TEST(Simulation, HandlersNeedNotBeCopyable) {
   Simulation simulation;
   int seen = 0;
