@@ -25,8 +25,9 @@ def pytest_runtest_makereport(item):
     item.config.report.add(item, outcome.get_result())
 
 
-def pytest_sessionfinish(session):
-    if file := session.config.getoption("--results"):
+def pytest_sessionfinish(session, exitstatus):
+    file = session.config.getoption("--results")
+    if file and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         session.config.report.write(file)
 
 

@@ -27,6 +27,13 @@ def nameless_all(addresses):
     return {nameless(address) for address in addresses}
 
 
+def check_direct_connection(world, dialling, dialled):
+    """Both report it, with the security and the muxer that the stack should bring."""
+    for peer, remote, direction in ((dialling, dialled, "outbound"), (dialled, dialling, "inbound")):
+        connected = peer.wait_for("connected", peer=remote.id, direction=direction, path="direct")
+        assert (connected["security"], connected["muxer"]) == world.stack.channel[peer.who]
+
+
 @pytest.mark.cell("ping, {dialler} dials")
 @pytest.mark.parametrize("dialler", BOTH)
 def test_ping(world, dialler):
@@ -36,9 +43,7 @@ def test_ping(world, dialler):
     assert len(pings) == 3
     assert all(0 <= ping["rtt_ms"] < 5000 for ping in pings)
 
-    agreed = {"path": "direct", "security": world.stack.security, "muxer": world.stack.muxer}
-    visitor.wait_for("connected", peer=world.relay(listener).id, direction="outbound", **agreed)
-    world.relay(listener).wait_for("connected", peer=visitor.id, direction="inbound", **agreed)
+    check_direct_connection(world, visitor, world.relay(listener))
 
 
 @pytest.mark.cell("identify, {dialler} dials")
@@ -144,19 +149,18 @@ def test_dcutr(private_world, lab, relay, dialler):
     target = start("listener", listener, "--reserve", via.address)
     visitor = start("dialler", dialler) if dialler == "theirs" else None
     target.wait_until_listening()
-    circuit = world.wait_for_circuit(listener, target, via)
+    circuit = world.wait_for_circuit(target, via)
 
     if dialler == "ours":
         visitor = start("dialler", dialler, "--dial", circuit, "--ping", "1").wait_until_listening()
         assert visitor.wait_for("done")["path"] == "direct"
+        visitor.wait_for("ping", peer=target.id, path="direct")
     else:
         visitor.wait_until_listening()
         # A ping of js-libp2p over a relayed connection would dial the relay again, and DCUtR's dial join that dial.
         visitor.tell("dial", address=circuit, pings=0)
 
-    for peer, remote, direction in ((visitor, target, "outbound"), (target, visitor, "inbound")):
-        direct = peer.wait_for("connected", peer=remote.id, direction=direction, path="direct")
-        assert (direct["security"], direct["muxer"]) == (world.stack.security, world.stack.muxer)
+    check_direct_connection(world, visitor, target)
     ours, theirs = (visitor, target) if dialler == "ours" else (target, visitor)
     assert ours.wait_for("punch", peer=theirs.id)["outcome"] == "punched"
 

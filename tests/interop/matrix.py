@@ -1,6 +1,9 @@
 """What the suite covers: stacks, key types, and what is known not to work and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+NOISE, TLS, YAMUX = "/noise", "/tls/1.0.0", "/yamux/1.0.0"
 
 
 @dataclass(frozen=True)
@@ -9,20 +12,19 @@ class Stack:
 
     name: str
     listen: str  # a multiaddr to be filled in with an address and a port
+    channel: dict = field(hash=False)  # security and muxer of a direct connection, as each side reports them
+    circuit_security: str = NOISE  # inside of a circuit there is no transport that would bring its own
     ours: tuple = ()  # arguments of `flaresim node`
     theirs: tuple = ()  # arguments of js_peer.mjs
-    security: str = "/noise"
-    muxer: str = "/yamux/1.0.0"
-    circuit_security: str = "/noise"  # inside of a circuit there is no transport that would bring its own
     not_offered: str = ""  # why `flaresim node` cannot do it
 
 
 STACKS = [
-    Stack("tcp+noise", "/ip4/{}/tcp/{}"),
-    Stack("tcp+tls", "/ip4/{}/tcp/{}", theirs=("--security", "tls"), security="/tls/1.0.0",
-          circuit_security="/tls/1.0.0", not_offered="`flaresim node` has no TLS"),
-    Stack("quic", "/ip4/{}/udp/{}/quic-v1", theirs=("--transport", "quic"), security="native", muxer="quic",
-          not_offered="`flaresim node` has no QUIC"),
+    Stack("tcp+noise", "/ip4/{}/tcp/{}", {"ours": (NOISE, YAMUX), "theirs": (NOISE, YAMUX)}),
+    Stack("tcp+tls", "/ip4/{}/tcp/{}", {"ours": (TLS, YAMUX), "theirs": (TLS, YAMUX)}, TLS,
+          theirs=("--security", "tls"), not_offered="`flaresim node` has no TLS"),
+    Stack("quic", "/ip4/{}/udp/{}/quic-v1", {"theirs": ("native", "quic")},
+          theirs=("--transport", "quic"), not_offered="`flaresim node` has no QUIC"),
 ]
 
 KEY_TYPES = ["Ed25519", "secp256k1", "RSA"]

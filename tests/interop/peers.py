@@ -12,7 +12,7 @@ PATIENCE_S = 25
 class Peer:
     """One process, which the test ends by its own pid. `id` and `address` are known once it listens."""
 
-    kind = ""
+    who = ""  # "ours" or "theirs", as everywhere in the suite
 
     def __init__(self, command, log, namespace=None):
         prefix = ["ip", "netns", "exec", namespace] if namespace else []
@@ -87,19 +87,19 @@ class Peer:
 
     def __str__(self):
         with open(self.log, encoding="utf-8") as errors:
-            lines = [f"{self.kind} {' '.join(self.process.args)}", *map(json.dumps, self.events), errors.read()]
+            lines = [f"{self.who}: {' '.join(self.process.args)}", *map(json.dumps, self.events), errors.read()]
         return "\n  ".join(lines)
 
 
 class Ours(Peer):
-    kind = "flaresim"
+    who = "ours"
 
     def ask_to_end(self):
         self.process.send_signal(signal.SIGTERM)
 
 
 class Theirs(Peer):
-    kind = "js-libp2p"
+    who = "theirs"
 
     def ask_to_end(self):
         self.process.stdin.close()

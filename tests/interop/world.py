@@ -55,12 +55,12 @@ class World:
 
     def circuit(self, relay, listener):
         """The address of a reserver through its relay, once it can be reached there."""
-        return self.wait_for_circuit(listener, self.reserver(listener, relay), self.relay(relay))
+        return self.wait_for_circuit(self.reserver(listener, relay), self.relay(relay))
 
     @staticmethod
-    def wait_for_circuit(who, peer, relay):
+    def wait_for_circuit(peer, relay):
         address = f"{relay.address}/p2p-circuit/p2p/{peer.id}"
-        event = {"ours": "reserved", "theirs": "addresses"}[who]
+        event = {"ours": "reserved", "theirs": "addresses"}[peer.who]
         peer.wait_for(event, where=lambda found: address in found["addresses"])
         return address
 
