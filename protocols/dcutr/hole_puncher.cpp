@@ -39,6 +39,7 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   static io::Task<> dial_together(Ptr self, Agreed agreed, Role role, PunchReport* report);
   static io::Task<> wait_until(Ptr self, io::TimePoint at);
 
+  bool is_direct_now(PunchReport& report);
   void connected(PunchReport& report, ConnectionPtr connection, Outcome outcome);
   void report(const PunchReport& report);
   std::vector<Multiaddr> own_addresses() const;
@@ -106,11 +107,7 @@ io::Task<> HolePuncher::State::reverse(Ptr self, PunchReport* report) {
 
 /// One exchange, and the dial that it agreed on. Leaves a cause when there is no point in another one.
 io::Task<> HolePuncher::State::attempt(Ptr self, ConnectionPtr relayed, PunchReport* report) {
-  if (auto direct = self->swarm->direct_connection_to(report->peer)) {
-    const auto outcome = report->attempts.empty() ? Outcome::reversed : Outcome::punched;
-    self->connected(*report, std::move(direct), outcome);
-    co_return;
-  }
+  if (self->is_direct_now(*report)) co_return;
   if (relayed->closed() || self->own_addresses().empty()) {
     report->cause = relayed->closed() ? Error::relayed_connection_lost : Error::no_address_to_send;
     co_return;
@@ -119,6 +116,9 @@ io::Task<> HolePuncher::State::attempt(Ptr self, ConnectionPtr relayed, PunchRep
   report->attempts.emplace_back();
   auto agreed = co_await agree(self, relayed);
   if (!agreed) {
+    report->attempts.back().cause = agreed.error();
+    // A remote whose last dial has just succeeded may end the relayed connection at once, as js-libp2p does.
+    if (self->is_direct_now(*report)) co_return;
     report->cause = relayed->closed() ? Error::relayed_connection_lost : agreed.error();
     report->attempts.back().cause = report->cause;
     co_return;
@@ -242,6 +242,16 @@ io::Task<> HolePuncher::State::dial_together(Ptr self, Agreed agreed, Role role,
 /// Ends early when everything is stopped.
 io::Task<> HolePuncher::State::wait_until(Ptr self, io::TimePoint at) {
   while (!self->stopped && self->swarm->scheduler().now() < at) co_await self->interrupted.wait_until(at);
+}
+
+/// Whether a direct connection has come although no dial of ours brought it.
+bool HolePuncher::State::is_direct_now(PunchReport& report) {
+  auto direct = swarm->direct_connection_to(report.peer);
+  if (!direct) return false;
+  const bool dialled = std::any_of(report.attempts.begin(), report.attempts.end(),
+                                   [](const Attempt& attempt) { return attempt.dialled_at.has_value(); });
+  connected(report, std::move(direct), dialled ? Outcome::punched : Outcome::reversed);
+  return true;
 }
 
 void HolePuncher::State::connected(PunchReport& report, ConnectionPtr connection, Outcome outcome) {

@@ -267,6 +267,35 @@ TEST(DirectConnection, LeavesNothingToUpgrade) {
   EXPECT_EQ(reports[0].cause, Error::direct_connection_exists);
 }
 
+io::Task<> connect_then_reset(Peer* from, Peer* to, swarm::IncomingStream in) {
+  swarm::DialRequest request{.peer = to->id(), .addresses = {}, .direct_only = true, .punch_role = {}};
+  request.addresses.push_back(to->address());
+  co_await from->swarm().dial(std::move(request));
+  in.stream->reset(std::make_error_code(std::errc::operation_canceled));
+}
+
+TEST(DirectConnection, ThatHasComeWhenAnExchangeBreaksIsNoFailure) {
+  std::vector<PunchReport> reports;
+  World world;
+  auto& relay = world.add("1.1.1.1");
+  auto& a = world.add("10.0.0.1", "2.2.2.1");
+  auto& b = world.add("2.2.2.2");
+  a.host.raise_firewall();
+  b.node.hole_puncher().on_report([&](const PunchReport& report) { reports.push_back(report); });
+  a.swarm().handle(
+      std::string(dcutr_protocol),
+      [&](swarm::IncomingStream in) { return connect_then_reset(&a, &b, std::move(in)); },
+      swarm::OverLimited::yes);
+  ASSERT_TRUE(world.connect_through(relay, a, b));
+  world.scheduler.run_for(30s);
+  EXPECT_TRUE(b.swarm().direct_connection_to(a.id()));
+  ASSERT_THAT(reports, SizeIs(1));
+  EXPECT_EQ(reports[0].outcome, Outcome::reversed);
+  EXPECT_FALSE(reports[0].cause);
+  ASSERT_THAT(reports[0].attempts, SizeIs(1));
+  EXPECT_EQ(reports[0].attempts[0].cause, std::errc::connection_reset);
+}
+
 TEST(DcutrAddresses, AnOpenerWithoutAPublicAddressDoesNotStart) {
   World world;
   auto& relay = world.add("1.1.1.1");
