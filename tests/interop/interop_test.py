@@ -5,14 +5,14 @@ import time
 import pytest
 
 from lab import ADDRESSES, PORT, Lab
-from matrix import ECDSA_GAP, PORT_REUSE_GAP, STACKS
+from matrix import ECDSA_GAP, LIMIT_GAP, PORT_REUSE_GAP, STACKS
 from world import BOTH
 
 OTHER = {"ours": "theirs", "theirs": "ours"}
 AGENT = {"ours": "flaresim/", "theirs": "js-libp2p/"}
 COMMON_PROTOCOLS = {"/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", "/libp2p/circuit/relay/0.2.0/stop"}
 HOP = "/libp2p/circuit/relay/0.2.0/hop"
-# What relays allow, and for how long they promise it. js-libp2p means two minutes, but says so in milliseconds.
+# What relays say that they allow, and for how long they promise it.
 LIMIT = {"ours": {"duration_s": 120, "bytes": 128 * 1024}, "theirs": {"duration_s": 120_000, "bytes": 128 * 1024}}
 RESERVATION_S = {"ours": 3600, "theirs": 7200}
 
@@ -184,3 +184,12 @@ def test_js_libp2p_does_not_dial_from_its_listening_port(make_world, dialler):
     visitor = world.visitor(dialler, "ours")
     seen_at = world.relay("ours").wait_for("connected", peer=visitor.id)["address"]
     assert nameless(seen_at) != nameless(visitor.address)
+
+
+@pytest.mark.cell("limit of a circuit in seconds, {relay} relays")
+@pytest.mark.parametrize("relay", ["theirs"])
+@pytest.mark.known_gap(LIMIT_GAP)
+def test_js_libp2p_says_the_limit_of_a_circuit_in_milliseconds(make_world, relay):
+    world = make_world(STACKS[0], "Ed25519", "Ed25519")
+    reserved = world.reserver("ours", relay).wait_for("reserved")
+    assert reserved["limit"]["duration_s"] == 2 * 60 * 1000
