@@ -43,6 +43,8 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   void connected(PunchReport& report, ConnectionPtr connection, Outcome outcome);
   void report(const PunchReport& report);
   std::vector<Multiaddr> own_addresses() const;
+  /// Our role as opener in the attempt that runs, the first one being 1.
+  Role opener_role(std::size_t attempt) const;
 
   std::shared_ptr<swarm::Swarm> swarm;
   identify::Identify identify;
@@ -125,7 +127,7 @@ io::Task<> HolePuncher::State::attempt(Ptr self, ConnectionPtr relayed, PunchRep
   }
   // SYNC is half-way to the remote when half a round trip has passed: it will dial then.
   co_await wait_until(self, agreed->synced_at + agreed->round_trip / 2);
-  co_await dial_together(self, std::move(*agreed), Role::server, report);
+  co_await dial_together(self, std::move(*agreed), self->opener_role(report->attempts.size()), report);
 }
 
 io::Task<io::Result<HolePuncher::State::Agreed>> HolePuncher::State::agree(Ptr self, ConnectionPtr relayed) {
@@ -187,7 +189,8 @@ io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
   auto agreed = co_await agree_as_responder(self, std::move(in));
   self->responding.erase(peer);
   if (agreed) {
-    co_await dial_together(self, std::move(*agreed), Role::client, &report);
+    const auto role = self->profile.roles == Roles::legacy ? Role::server : Role::client;
+    co_await dial_together(self, std::move(*agreed), role, &report);
     if (!report.connection) report.cause = report.attempts.back().cause;
   } else {
     report.cause = relayed->closed() ? Error::relayed_connection_lost : agreed.error();
@@ -276,6 +279,13 @@ void HolePuncher::State::report(const PunchReport& report) {
       break;
   }
   for (const auto& callback : when_reported) callback(report);
+}
+
+Role HolePuncher::State::opener_role(std::size_t attempt) const {
+  const bool last = attempt >= static_cast<std::size_t>(profile.attempts);
+  const bool client =
+      profile.roles == Roles::legacy || (profile.roles == Roles::swap_on_last_attempt && last);
+  return client ? Role::client : Role::server;
 }
 
 std::vector<Multiaddr> HolePuncher::State::own_addresses() const {

@@ -36,12 +36,20 @@ enum class Error {
 };
 std::error_code make_error_code(Error error);
 
+/// Who is the client of the punched connection.
+enum class Roles {
+  spec,                  ///< the responder (libp2p/specs relay/DCUtR.md)
+  legacy,                ///< the opener (go-libp2p before 0.41)
+  swap_on_last_attempt,  ///< as specified, but on its last attempt the opener is a client too (go-libp2p 0.48)
+};
+
 /// Constants of DCUtR; the defaults' sources stand beside them.
 struct DcutrProfile {
   int attempts = 3;  // libp2p/specs relay/DCUtR.md: retry twice
   /// Exchanges with one peer that we answer at a time, their dials included: each has us send to addresses of the
   /// peer's choice.
   std::size_t max_answers = 3;                             // go-libp2p p2p/protocol/holepunch maxRetries
+  Roles roles = Roles::spec;
   std::size_t max_message_bytes = 4 * 1024;                // libp2p/specs relay/DCUtR.md "RPC messages"
   io::Duration stream_limit = std::chrono::seconds(60);    // go-libp2p p2p/protocol/holepunch StreamTimeout
   io::Duration dial_limit = std::chrono::seconds(10);      // ... defaultDirectDialTimeout

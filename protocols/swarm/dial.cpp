@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "protocols/swarm/state.h"
+#include "protocols/swarm/dial.h"
 
 namespace flaresim::swarm {
 namespace {
@@ -13,26 +13,12 @@ enum class Kind { direct, relayed, undialable };
 
 Kind kind_of(const DialFailure& tried) {
   if (tried.address.is_circuit()) return Kind::relayed;
-  const bool direct = tried.address.transport() == Transport::tcp && tried.address.endpoint();
-  return direct ? Kind::direct : Kind::undialable;
+  const auto transport = tried.address.transport();
+  const bool spoken = transport == Transport::tcp || transport == Transport::quic_v1;
+  return spoken && tried.address.endpoint() ? Kind::direct : Kind::undialable;
 }
 
 }  // namespace
-
-/// One dial to one peer, over any number of addresses.
-struct Swarm::State::Dial {
-  Dial(io::Scheduler& scheduler, DialRequest what);
-
-  DialRequest request;
-  std::vector<DialFailure> tries;  // one an address, in the order of dialling; its coroutines write into it
-  std::size_t dialable = 0;        // of these, the first ones
-  std::size_t next = 0;            // to be dialled
-  std::size_t running = 0;
-  std::size_t direct_left = 0;       // direct addresses that may yet succeed
-  std::list<io::StreamPtr> sockets;  // to give up when another address was faster
-  bool over = false;
-  io::Signal news;  // direct addresses have all failed, or the dial is over
-};
 
 Swarm::State::Dial::Dial(io::Scheduler& scheduler, DialRequest what)
     : request(std::move(what)), news(scheduler) {
@@ -55,7 +41,12 @@ Swarm::State::Dial::Dial(io::Scheduler& scheduler, DialRequest what)
 }
 
 ConnectionPtr Swarm::State::satisfying(const DialRequest& request) const {
-  return best(request.peer, request.direct_only);
+  if (!request.over) return best(request.peer, request.direct_only);
+  const auto found = std::ranges::find_if(connections, [&](const ConnectionPtr& connection) {
+    return connection->remote() == request.peer && !connection->closed() &&
+           connection->facts().remote_address.transport() == *request.over;
+  });
+  return found == connections.end() ? nullptr : *found;
 }
 
 io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
@@ -72,6 +63,9 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   const auto until = limit > io::Duration::zero() ? self->scheduler.now() + limit : io::TimePoint::max();
   ++self->counters.dials;
   if (dial->request.punch_role) self->punches.push_back(dial);
+  if (dial->request.punch_role) {
+    self->punched_until[dial->request.peer] = self->scheduler.now() + self->profile.dial_limit;
+  }
   ConnectionPtr connection;
   bool in_time = true;
   while (!self->down && in_time) {
@@ -87,7 +81,7 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   dial->over = true;
   self->punches.remove(dial);
   dial->news.notify_all();
-  for (const auto& socket : dial->sockets) socket->reset();
+  for (const auto& abort : dial->aborts) abort(std::make_error_code(std::errc::operation_canceled));
   if (connection) co_return DialReport{std::move(connection), {}, {}};
 
   DialReport report{nullptr, dial->tries, Error::dial_failed};
@@ -113,7 +107,9 @@ io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::siz
 
   if (!dial->over && !self->down) {
     io::Result<ConnectionPtr> connection;
-    if (direct) {
+    if (direct && tried.address.transport() == Transport::quic_v1) {
+      connection = co_await dial_quic(self, dial, tried);
+    } else if (direct) {
       connection = co_await dial_tcp(self, dial, tried);
     } else {
       connection = co_await dial_circuit(self, dial, tried);
@@ -165,8 +161,8 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared
   }
   if (!opened) co_return tl::unexpected(opened.error());
   const auto socket = *opened;
-  const PendingStream known(dial->sockets, socket);
-  const PendingStream known_to_all(self->pending, socket);
+  const Pending known(dial->aborts, socket);
+  const Pending known_to_all(self->pending, socket);
   const auto began = scheduler.now();
   self->say("dial", tried.address.to_string());
 
@@ -197,7 +193,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(Ptr self, std::sh
   auto circuit = co_await self->circuit_dialler(*relay, dial->request.peer);
   if (!circuit) co_return tl::unexpected(circuit.error());
 
-  const PendingStream known(dial->sockets, circuit->stream);
+  const Pending known(dial->aborts, circuit->stream);
   if (dial->over) {
     circuit->stream->reset();
     co_return io::fail(std::errc::operation_canceled);

@@ -24,6 +24,8 @@ class Category : public std::error_category {
         return "every address failed";
       case Error::shut_down:
         return "shut down";
+      case Error::duplicate:
+        return "another connection of the same punch is kept";
       case Error::self_dial:
         return "dialled ourselves";
       case Error::too_many_connections:

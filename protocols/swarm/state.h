@@ -3,8 +3,12 @@
 #include <list>
 
 #include "protocols/swarm/swarm.h"
+#include "protocols/transport/quic/endpoint.h"
 
 namespace flaresim::swarm {
+
+/// Ends something that is under way, with the reason.
+using Abort = std::function<void(std::error_code why)>;
 
 /// What a swarm and its coroutines share. They hold it by their first argument, from before they start until
 /// they end.
@@ -32,9 +36,17 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   static io::Task<io::Result<ConnectionPtr>> upgrade(Ptr self, io::StreamPtr raw, Upgrade how,
                                                      io::Duration limit);
   static io::Task<io::Result<ConnectionPtr>> upgrade_inbound(Ptr self, io::StreamPtr raw, Upgrade how);
-  /// Makes a secured stream a connection, if its peer has room for one.
-  io::Result<ConnectionPtr> admit(Upgrade how, const security::Secured& secured, std::string security,
-                                  std::string muxer);
+  /// What a handshake came to.
+  struct Upgraded {
+    multiformats::PeerId remote;
+    crypto::PublicKey remote_key;
+    std::string security;
+    std::string muxer;
+    muxer::MuxedConnectionPtr muxed;
+  };
+  /// Takes a connection in, if its peer has room for one.
+  io::Result<ConnectionPtr> admit(Upgrade how, Upgraded upgraded);
+  bool is_full() const;
   static io::Task<> accept_connections(Ptr self, std::shared_ptr<io::Listener> listener);
   static io::Task<> accept_connection(Ptr self, std::shared_ptr<io::StreamSocket> socket);
   static io::Task<> serve(Ptr self, ConnectionPtr connection);
@@ -53,14 +65,28 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::optional<security::Role> punch_role(const io::IpAddress& remote) const;
   static io::Task<io::Result<ConnectionPtr>> dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
                                                       DialFailure& tried);
+  static io::Task<io::Result<ConnectionPtr>> dial_quic(Ptr self, std::shared_ptr<Dial> dial,
+                                                       DialFailure& tried);
+  static io::Task<io::Result<ConnectionPtr>> punch_quic(Ptr self, std::shared_ptr<Dial> dial,
+                                                        std::shared_ptr<quic::QuicEndpoint> endpoint,
+                                                        io::Endpoint remote);
   static io::Task<io::Result<ConnectionPtr>> dial_circuit(Ptr self, std::shared_ptr<Dial> dial,
                                                           DialFailure& tried);
   ConnectionPtr satisfying(const DialRequest& request) const;
+
+  io::Result<io::Endpoint> listen_tcp(const io::Endpoint& local);
+  io::Result<io::Endpoint> listen_quic(const io::Endpoint& local);
+  static io::Task<> accept_quic(Ptr self, std::shared_ptr<quic::QuicEndpoint> endpoint);
+  io::Result<ConnectionPtr> admit_quic(quic::QuicConnection connection, Direction direction);
+  /// The endpoint that dials leave from: a listening one, or one of its own.
+  std::shared_ptr<quic::QuicEndpoint> quic_endpoint(const io::IpAddress& remote);
+  const security::TlsIdentityPtr& tls_identity();
 
   ConnectionPtr best(const multiformats::PeerId& peer, bool direct_only) const;
   std::size_t connections_to(const multiformats::PeerId& peer) const;
   void add(const ConnectionPtr& connection);
   void remove(const ConnectionPtr& connection);
+  void drop_duplicate(const ConnectionPtr& newcomer);
   /// Our TCP listening port for this address family.
   std::optional<std::uint16_t> listening_port(const io::IpAddress& remote) const;
   void say(std::string_view what, const std::string& detail) const;
@@ -76,11 +102,15 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   SwarmCounters counters;
 
   std::vector<std::shared_ptr<io::Listener>> listeners;
+  std::vector<std::shared_ptr<quic::QuicEndpoint>> quic_endpoints;
+  security::TlsIdentityPtr tls;  // made when it is first needed
   std::map<std::string, HandlerEntry, std::less<>> handlers;
   std::vector<ConnectionPtr> connections;  // in the order of appearance
-  std::list<io::StreamPtr> pending;        // dials and upgrades under way
+  std::list<Abort> pending;                // dials and upgrades under way
   std::size_t inbound_upgrades = 0;
   std::list<std::shared_ptr<Dial>> punches;  // dials with a role, in the order in which they began
+  std::map<multiformats::PeerId, io::TimePoint>
+      punched_until;  // peers with whom two connections may come of one punch
   CircuitDialler circuit_dialler;
   std::vector<std::function<void(const ConnectionPtr&)>> when_connected;
   std::vector<std::function<void(const ConnectionPtr&)>> when_disconnected;
@@ -90,18 +120,19 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   bool down = false;
 };
 
-/// Keeps a stream where `shut_down` finds it while it is not yet part of a connection.
-class PendingStream {
+/// Keeps what is under way where `shut_down`, or the end of its dial, finds it.
+class Pending {
  public:
-  PendingStream(std::list<io::StreamPtr>& all, io::StreamPtr stream)
-      : all_(all), place_(all.insert(all.end(), std::move(stream))) {}
-  ~PendingStream() { all_.erase(place_); }
-  PendingStream(const PendingStream&) = delete;
-  PendingStream& operator=(const PendingStream&) = delete;
+  Pending(std::list<Abort>& all, Abort abort) : all_(all), place_(all.insert(all.end(), std::move(abort))) {}
+  Pending(std::list<Abort>& all, io::StreamPtr stream)
+      : Pending(all, [stream = std::move(stream)](std::error_code why) { stream->reset(why); }) {}
+  ~Pending() { all_.erase(place_); }
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
 
  private:
-  std::list<io::StreamPtr>& all_;
-  std::list<io::StreamPtr>::iterator place_;
+  std::list<Abort>& all_;
+  std::list<Abort>::iterator place_;
 };
 
 }  // namespace flaresim::swarm

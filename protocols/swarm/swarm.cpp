@@ -60,6 +60,25 @@ void Swarm::State::add(const ConnectionPtr& connection) {
   io::spawn(scheduler.executor(), serve(shared_from_this(), connection));
   for (const auto& callback : when_connected) callback(connection);
   changed.notify_all();
+  if (!connection->relayed()) drop_duplicate(connection);
+}
+
+/// A punch over two transports may succeed over both. Which connection is kept must follow from what both ends know:
+/// QUIC before TCP, and else the older one, for both were dialled by the same side.
+void Swarm::State::drop_duplicate(const ConnectionPtr& newcomer) {
+  const auto punched = punched_until.find(newcomer->remote());
+  if (punched == punched_until.end() || punched->second < scheduler.now()) return;
+  const auto prefers = [](const ConnectionPtr& connection) {
+    return connection->facts().remote_address.transport() == Transport::quic_v1 ? 0 : 1;
+  };
+  for (const auto& other : connections) {
+    if (other == newcomer || other->remote() != newcomer->remote() || other->relayed() || other->closed())
+      continue;
+    const auto& loser = prefers(newcomer) < prefers(other) ? other : newcomer;
+    say("duplicate", loser->facts().remote_address.to_string());
+    loser->close(Error::duplicate);
+    return;
+  }
 }
 
 void Swarm::State::remove(const ConnectionPtr& connection) {
@@ -67,6 +86,14 @@ void Swarm::State::remove(const ConnectionPtr& connection) {
   addresses.forget(connection->facts().id);
   say("disconnected", connection->facts().remote_address.to_string());
   for (const auto& callback : when_disconnected) callback(connection);
+}
+
+io::Result<io::Endpoint> Swarm::State::listen_tcp(const io::Endpoint& local) {
+  auto listener = network.listen(local);
+  if (!listener) return tl::unexpected(listener.error());
+  listeners.push_back(std::move(*listener));
+  io::spawn(scheduler.executor(), accept_connections(shared_from_this(), listeners.back()));
+  return listeners.back()->local();
 }
 
 io::Task<> Swarm::State::accept_connections(Ptr self, std::shared_ptr<io::Listener> listener) {
@@ -146,27 +173,27 @@ OwnAddresses& Swarm::addresses() { return state_->addresses; }
 const SwarmCounters& Swarm::counters() const { return state_->counters; }
 
 io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {
-  if (state_->down) return io::fail(Error::shut_down);
   const auto endpoint = address.endpoint();
-  if (!endpoint || address.transport() != Transport::tcp) return io::fail(Error::no_transport);
-  auto listener = state_->network.listen(*endpoint);
-  if (!listener) return tl::unexpected(listener.error());
-  const auto bound = (*listener)->local();
+  const auto transport = address.transport();
+  if (!endpoint || (transport != Transport::tcp && transport != Transport::quic_v1)) {
+    return io::fail(Error::no_transport);
+  }
+  const auto bound =
+      transport == Transport::tcp ? state_->listen_tcp(*endpoint) : state_->listen_quic(*endpoint);
+  if (!bound) return tl::unexpected(bound.error());
 
   auto listening = state_->addresses.listening();
-  if (bound.address.is_unspecified()) {
+  if (bound->address.is_unspecified()) {
     for (const auto& own : state_->network.addresses()) {
-      if (own.is_v4() == bound.address.is_v4()) {
-        listening.push_back(Multiaddr::from_endpoint({own, bound.port}, Transport::tcp));
+      if (own.is_v4() == bound->address.is_v4()) {
+        listening.push_back(Multiaddr::from_endpoint({own, bound->port}, transport));
       }
     }
   } else {
-    listening.push_back(Multiaddr::from_endpoint(bound, Transport::tcp));
+    listening.push_back(Multiaddr::from_endpoint(*bound, transport));
   }
   state_->addresses.set_listening(std::move(listening));
-  state_->listeners.push_back(std::move(*listener));
-  io::spawn(state_->scheduler.executor(), State::accept_connections(state_, state_->listeners.back()));
-  return Multiaddr::from_endpoint(bound, Transport::tcp);
+  return Multiaddr::from_endpoint(*bound, transport);
 }
 
 void Swarm::handle(std::string protocol, StreamHandler handler, OverLimited over_limited) {
@@ -219,7 +246,8 @@ void Swarm::trace(std::string_view what, const std::string& detail) const { stat
 void Swarm::shut_down() {
   if (std::exchange(state_->down, true)) return;
   for (const auto& listener : state_->listeners) listener->close();
-  for (const auto& stream : state_->pending) stream->reset(Error::shut_down);
+  for (const auto& abort : state_->pending) abort(Error::shut_down);
+  for (const auto& endpoint : state_->quic_endpoints) endpoint->close();
   // Closing may end a connection's service at once, which takes it off the list.
   for (const auto connections = state_->connections; const auto& connection : connections) {
     connection->close(Error::shut_down);

@@ -10,9 +10,11 @@
 
 #include "protocols/io/network.h"
 #include "protocols/muxer/yamux.h"
+#include "protocols/security/tls_identity.h"
 #include "protocols/swarm/connection.h"
 #include "protocols/swarm/own_addresses.h"
 #include "protocols/swarm/peer_store.h"
+#include "protocols/transport/quic/profile.h"
 
 namespace flaresim::swarm {
 
@@ -25,12 +27,21 @@ enum class Error {
   dial_failed,  ///< every address failed; see DialReport::failures
   shut_down,
   self_dial,
+  duplicate,             ///< a punch gave two connections, and the other one is kept, here and at the remote
   too_many_connections,  ///< at one of the bounds of SwarmProfile
 };
 std::error_code make_error_code(Error error);
 
 /// Time limits and bounds of connecting; the defaults' sources stand beside them.
 struct SwarmProfile {
+  /// Security protocols for TCP and relayed connections, the preferred one first.
+  std::vector<std::string> security{"/noise",
+                                    "/tls/1.0.0"};  // libp2p/specs: both; go-libp2p proposes TLS first
+  security::TlsOptions tls;                         ///< of the certificate that QUIC and TLS show
+  quic::QuicProfile quic;
+  io::Duration quic_punch_limit = std::chrono::seconds(5);  // go-libp2p p2p/transport/quic HolePunchTimeout
+  io::Duration quic_punch_gap_min = std::chrono::milliseconds(10);   // libp2p/specs relay/DCUtR.md
+  io::Duration quic_punch_gap_max = std::chrono::milliseconds(200);  // libp2p/specs relay/DCUtR.md
   negotiation::MultistreamProfile multistream;
   muxer::YamuxProfile yamux;
   ObservedAddressProfile observed;
@@ -71,9 +82,11 @@ struct DialRequest {
   bool direct_only = false;
   /// Set for a hole punch: this is our role in the handshake, and no other local port will do than the one that
   /// we listen on.
-  std::optional<security::Role> punch_role;
+  std::optional<security::Role> punch_role = std::nullopt;
   /// For the whole dial; zero: `dial_limit` for each address.
   io::Duration limit{0};
+  /// Be content only with a direct connection over this transport.
+  std::optional<multiformats::Transport> over = std::nullopt;
 };
 
 struct DialFailure {
@@ -129,7 +142,7 @@ class Swarm {
   OwnAddresses& addresses();
   const SwarmCounters& counters() const;
 
-  /// Listens on `/ip4|ip6/…/tcp/PORT`, port 0 for any; returns the bound address.
+  /// Listens on `/ip4|ip6/…/tcp/PORT` or `/ip4|ip6/…/udp/PORT/quic-v1`, port 0 for any; returns the bound address.
   io::Result<multiformats::Multiaddr> listen(const multiformats::Multiaddr& address);
 
   void handle(std::string protocol, StreamHandler handler, OverLimited over_limited = OverLimited::no);

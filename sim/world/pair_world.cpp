@@ -21,6 +21,10 @@ bool has(const std::vector<int>& versions, int version) {
   return std::find(versions.begin(), versions.end(), version) != versions.end();
 }
 
+multiformats::Transport wire_transport(Transport transport) {
+  return transport == Transport::quic ? multiformats::Transport::quic_v1 : multiformats::Transport::tcp;
+}
+
 void require(const io::Result<>& result, const char* what) {
   if (!result) throw std::logic_error(fmt::format("{}: {}", what, result.error().message()));
 }
@@ -81,10 +85,10 @@ void PairWorld::shut_down() {
   simulation_.drain();
 }
 
-std::vector<Multiaddr> PairWorld::addresses_of(const Machine& machine) const {
+std::vector<Multiaddr> PairWorld::addresses_of(const Machine& machine, Transport transport) const {
   std::vector<Multiaddr> addresses;
   for (const auto& address : machine.host->addresses()) {
-    addresses.push_back(Multiaddr::from_endpoint({address, port}, multiformats::Transport::tcp));
+    addresses.push_back(Multiaddr::from_endpoint({address, port}, wire_transport(transport)));
   }
   return addresses;
 }
@@ -94,9 +98,14 @@ void PairWorld::start(Machine& machine) {
   auto identity = random.derive("identity");
   machine.node =
       std::make_unique<node::Node>(*machine.host, crypto::PrivateKey::generate(identity), profile_);
-  for (const char* any : {"/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/4001"}) {
-    if (!has(scenario_.ip, any[3] - '0')) continue;
-    require(machine.node->swarm().listen(*Multiaddr::from_string(any)), "listen");
+  for (const auto transport : scenario_.transports) {
+    for (const char* any : {"0.0.0.0", "::"}) {
+      const auto address = boost::asio::ip::make_address(any);
+      if (!has(scenario_.ip, address.is_v4() ? 4 : 6)) continue;
+      require(
+          machine.node->swarm().listen(Multiaddr::from_endpoint({address, port}, wire_transport(transport))),
+          "listen");
+    }
   }
 }
 

@@ -51,9 +51,10 @@ class PairWorld {
   std::vector<Machine>& servers() { return servers_; }
   Machine& relay() { return servers_[relay_]; }
   std::size_t relays() const { return relays_; }
+  const std::vector<Transport>& transports() const { return scenario_.transports; }
 
-  /// Where a machine listens, without its peer id.
-  std::vector<multiformats::Multiaddr> addresses_of(const Machine& machine) const;
+  /// Where a machine listens with this transport, without its peer id.
+  std::vector<multiformats::Multiaddr> addresses_of(const Machine& machine, Transport transport) const;
 
   void for_each_machine(const std::function<void(Machine&)>& visit);
   void shut_down();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "sim/world/scenario_reader.h"
@@ -18,6 +19,7 @@ constexpr std::uint64_t max_relays = 64;
 constexpr std::uint64_t max_observers = 64;
 constexpr auto max_time_limit = 24h;
 constexpr auto max_asymmetry = 10s;
+constexpr auto max_initial_rtt = 10s;
 constexpr std::size_t max_name_length = 100;
 
 /// Reads a scenario's keys, one function a block. Absent keys keep their defaults.
@@ -29,8 +31,8 @@ class ScenarioReader {
   tl::expected<Scenario, ScenarioError> read(const Value& root) {
     Scenario scenario;
     Keys keys(reader_, root, "",
-              {"name", "description", "trials", "seed", "time_limit", "transports", "ip", "peers", "relays",
-               "observers", "unreachable_pairs", "expect"});
+              {"name", "description", "trials", "seed", "time_limit", "transports", "ip", "protocol", "peers",
+               "relays", "observers", "unreachable_pairs", "expect", "sweep"});
     if (const auto* name = keys.need("name")) scenario.name = read_name(*name);
     if (const auto* text = keys.find("description")) scenario.description = reader_.text(*text);
     if (const auto* count = keys.find("trials")) scenario.trials = reader_.whole(*count, 1, max_trials);
@@ -42,13 +44,15 @@ class ScenarioReader {
     }
     if (const auto* list = keys.find("transports")) scenario.transports = read_transports(*list);
     if (const auto* list = keys.find("ip")) scenario.ip = read_ip(*list);
+    if (const auto* protocol = keys.find("protocol")) scenario.protocol = read_protocol(*protocol);
     if (const auto* peers = keys.need("peers")) read_peers(*peers, scenario);
     if (const auto* relays = keys.find("relays")) scenario.relays = read_relays(*relays);
     if (const auto* count = keys.find("observers")) {
       scenario.observers = static_cast<int>(reader_.whole(*count, 0, max_observers));
     }
     if (const auto* share = keys.find("unreachable_pairs")) scenario.unreachable_pairs = reader_.rate(*share);
-    if (const auto* expect = keys.find("expect")) scenario.expect = read_expectations(*expect);
+    if (const auto* expect = keys.find("expect")) scenario.expect = read_expectations(reader_, *expect);
+    if (const auto* sweep = keys.find("sweep")) scenario.sweep = read_sweep(reader_, *sweep);
     if (reader_.error()) return tl::unexpected(*reader_.error());
     return scenario;
   }
@@ -69,14 +73,38 @@ class ScenarioReader {
     return name;
   }
 
+  /// One of an enum's values, by its word.
+  template <class Enum, std::size_t count>
+  Enum read_word(const Value& value, std::string_view what, const std::array<Enum, count>& values) {
+    std::vector<std::string> words;
+    for (const auto each : values) words.emplace_back(to_string(each));
+    const auto found = std::ranges::find(words, reader_.name(value, what, words));
+    return found == words.end() ? values.front() : values[static_cast<std::size_t>(found - words.begin())];
+  }
+
   std::vector<Transport> read_transports(const Value& value) {
-    static const std::vector<std::string> names{std::string(to_string(Transport::tcp))};
     std::vector<Transport> transports;
     for (const auto* item : reader_.list(value)) {
-      reader_.name(*item, "transport", names);
-      transports.push_back(Transport::tcp);
+      transports.push_back(read_word(*item, "transport", std::array{Transport::tcp, Transport::quic}));
     }
+    std::ranges::sort(transports);
     return transports;
+  }
+
+  ProtocolSpec read_protocol(const Value& value) {
+    ProtocolSpec protocol;
+    Keys keys(reader_, value, "protocol", {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role"});
+    if (const auto* roles = keys.find("roles")) {
+      protocol.roles = read_word(*roles, "role option",
+                                 std::array{Roles::spec, Roles::legacy, Roles::swap_on_last_attempt});
+    }
+    if (const auto* rtt = keys.find("quic_initial_rtt")) {
+      protocol.quic_initial_rtt = reader_.duration(*rtt, 1ms, max_initial_rtt);
+    }
+    if (const auto* fixed = keys.find("accepted_socket_takes_punch_role")) {
+      protocol.accepted_socket_takes_punch_role = reader_.truth(*fixed);
+    }
+    return protocol;
   }
 
   std::vector<int> read_ip(const Value& value) {
@@ -140,27 +168,6 @@ class ScenarioReader {
     return relays;
   }
 
-  std::vector<Expectation> read_expectations(const Value& value) {
-    std::vector<Expectation> expectations;
-    Keys rates(reader_, value, "expect", {"punch_rate", "direct_rate"});
-    for (const auto* rate : {"punch_rate", "direct_rate"}) {
-      const auto* bounds = rates.find(rate);
-      if (!bounds) continue;
-      Keys keys(reader_, *bounds, fmt::format("expect.{}", rate), {"at_least", "at_most"});
-      Expectation expectation{.rate = rate, .at_least = {}, .at_most = {}};
-      if (const auto* bound = keys.find("at_least")) expectation.at_least = reader_.rate(*bound);
-      if (const auto* bound = keys.find("at_most")) expectation.at_most = reader_.rate(*bound);
-      if (!expectation.at_least && !expectation.at_most) {
-        reader_.fail(bounds->place, "expected at_least, at_most, or both");
-      }
-      if (expectation.at_least.value_or(0) > expectation.at_most.value_or(1)) {
-        reader_.fail(bounds->place, "at_least is above at_most, so that no rate can meet both");
-      }
-      expectations.push_back(expectation);
-    }
-    return expectations;
-  }
-
   Reader reader_;
   Vocabulary vocabulary_;
   std::string data_;
@@ -168,23 +175,85 @@ class ScenarioReader {
 
 }  // namespace
 
+std::string_view to_string(Transport transport) {
+  switch (transport) {
+    case Transport::tcp:
+      return "tcp";
+    case Transport::quic:
+      return "quic";
+  }
+  return "?";
+}
+
+std::string_view to_string(Roles roles) {
+  switch (roles) {
+    case Roles::spec:
+      return "spec";
+    case Roles::legacy:
+      return "legacy";
+    case Roles::swap_on_last_attempt:
+      return "swap_on_last_attempt";
+  }
+  return "?";
+}
+
 std::string to_string(const ScenarioError& error) {
   if (error.line > 0) return fmt::format("{}:{}:{}: {}", error.file, error.line, error.column, error.message);
   if (error.column > 1) return fmt::format("{}: character {}: {}", error.file, error.column, error.message);
   return fmt::format("{}: {}", error.file, error.message);
 }
 
-tl::expected<Scenario, ScenarioError> load_scenario(const std::string& path,
-                                                    const std::vector<Assignment>& assignments,
-                                                    const std::string& data) {
+struct ScenarioFile::Document {
+  Value root;
+  Vocabulary vocabulary;
+  std::string data;
+
+  tl::expected<Value, ScenarioError> with(const std::vector<Assignment>& assignments) const {
+    auto changed = root;
+    for (const auto& assignment : assignments) {
+      if (auto error = assign(changed, assignment)) return tl::unexpected(*error);
+    }
+    return changed;
+  }
+};
+
+tl::expected<ScenarioFile, ScenarioError> ScenarioFile::open(const std::string& path,
+                                                             const std::string& data) {
   const auto world = WorldData::load(data);
   if (!world) return tl::unexpected(world.error());
   auto root = read_yaml_file(path);
   if (!root) return tl::unexpected(root.error());
-  for (const auto& assignment : assignments) {
-    if (auto error = assign(*root, assignment)) return tl::unexpected(*error);
-  }
-  return ScenarioReader({world->region_names(), world->access_names()}, data).read(*root);
+  return ScenarioFile(std::make_shared<const Document>(
+      Document{std::move(*root), {world->region_names(), world->access_names()}, data}));
+}
+
+tl::expected<Scenario, ScenarioError> ScenarioFile::read(const std::vector<Assignment>& assignments) const {
+  const auto root = document_->with(assignments);
+  if (!root) return tl::unexpected(root.error());
+  return ScenarioReader(document_->vocabulary, document_->data).read(*root);
+}
+
+tl::expected<bool, ScenarioError> ScenarioFile::gives(const std::string& key,
+                                                      const std::vector<Assignment>& assignments) const {
+  const auto root = document_->with(assignments);
+  if (!root) return tl::unexpected(root.error());
+  return find_value(*root, key) != nullptr;
+}
+
+ScenarioError ScenarioFile::complain(const Assignment& own, const std::vector<Assignment>& assignments,
+                                     std::string message) const {
+  const auto root = document_->with(assignments);
+  if (!root) return root.error();
+  const auto found = find_own(*root, own);
+  return error_at(found.entry ? found.entry->place : root->place, std::move(message)).value();
+}
+
+tl::expected<Scenario, ScenarioError> load_scenario(const std::string& path,
+                                                    const std::vector<Assignment>& assignments,
+                                                    const std::string& data) {
+  const auto file = ScenarioFile::open(path, data);
+  if (!file) return tl::unexpected(file.error());
+  return file->read(assignments);
 }
 
 }  // namespace flaresim::world

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,8 +12,17 @@
 
 namespace flaresim::world {
 
-enum class Transport { tcp };
+/// What direct connections run over. A peer that has both tries them at once.
+enum class Transport { tcp, quic };
 std::string_view to_string(Transport transport);
+
+/// Which end of a punched connection is its client. A is the peer that dialled over the relay and gets SYNC.
+enum class Roles {
+  spec,                  ///< A (libp2p specification, relay/DCUtR.md)
+  legacy,                ///< B (go-libp2p before v0.41)
+  swap_on_last_attempt,  ///< A, but on the last attempt B is one too (go-libp2p v0.48)
+};
+std::string_view to_string(Roles roles);
 
 /// One kind of peer: everything about a peer that a scenario may fix.
 struct PeerKind {
@@ -55,12 +65,39 @@ struct RelaySpec {
   bool operator==(const RelaySpec&) const = default;
 };
 
+/// How both peers run the protocols where a choice is left to them.
+struct ProtocolSpec {
+  Roles roles = Roles::spec;
+  /// What a QUIC connection takes for the round-trip time until it has measured one (RFC 9002 §6.2.2); quic-go
+  /// has 100 ms.
+  io::Duration quic_initial_rtt = std::chrono::milliseconds(333);
+  /// A TCP connection that was accepted while a punch was under way has the role of the punch instead of a
+  /// server's.
+  bool accepted_socket_takes_punch_role = false;
+  bool operator==(const ProtocolSpec&) const = default;
+};
+
+/// A key that has this value.
+struct Condition {
+  std::string key;    ///< dotted
+  std::string value;  ///< YAML
+  bool operator==(const Condition&) const = default;
+};
+
 /// A bound on a rate. `at_least` holds when the rate is not below it, `at_most` when it is not above.
 struct Expectation {
   std::string rate;  ///< `punch_rate` or `direct_rate`
   std::optional<double> at_least;
   std::optional<double> at_most;
+  std::vector<Condition> when{};  ///< all of them; without any it is expected of every cell of a sweep
   bool operator==(const Expectation&) const = default;
+};
+
+/// One key of a sweep with the values it takes.
+struct Axis {
+  std::string key;                  ///< dotted
+  std::vector<std::string> values;  ///< YAML
+  bool operator==(const Axis&) const = default;
 };
 
 /// A question about the world, ready to run. Read from YAML by `load_scenario`.
@@ -70,10 +107,11 @@ struct Scenario {
   std::uint64_t trials = 100;
   std::uint64_t seed = 1;
   io::Duration time_limit = std::chrono::seconds(180);  ///< simulated, for one trial
-  std::vector<Transport> transports{Transport::tcp};
-  std::vector<int> ip{4};  ///< IP versions that the hosts have: 4, 6 or both
-  PeerSpec a;              ///< dials over the relay
-  PeerSpec b;              ///< holds the reservation
+  std::vector<Transport> transports{Transport::tcp};    ///< in the order of the enum: they race
+  std::vector<int> ip{4};                               ///< IP versions that the hosts have: 4, 6 or both
+  ProtocolSpec protocol;
+  PeerSpec a;  ///< dials over the relay
+  PeerSpec b;  ///< holds the reservation
   RelaySpec relays;
   /// Public hosts, beside the relays, that both peers connect to before anything else. From 4 observers on a
   /// peer advertises its observed address; the relays are observers too.
@@ -82,6 +120,7 @@ struct Scenario {
   /// the path): the failures that no NAT rule explains.
   double unreachable_pairs = 0;
   std::vector<Expectation> expect;
+  std::vector<Axis> sweep;  ///< its own; a trial knows nothing of it
   bool operator==(const Scenario&) const = default;
 };
 
@@ -101,10 +140,38 @@ struct Assignment {
   std::string option = "--set";  ///< what people wrote it with, for error messages
 };
 
-/// Reads a scenario file (strict: unknown and duplicate keys, wrong units and wrong types are errors that
-/// name the nearest valid key), then applies the assignments in order; an assigned value goes through the
-/// same checks. `data` is the folder that holds `populations/` and `data/` with the region and access tables,
-/// against which names are checked. The file may have 1 MiB.
+/// Options of assignments that people wrote into the scenario itself, as a value of its sweep or a condition of
+/// an expectation. Errors name the place there.
+inline constexpr std::string_view own_sweep = "sweep";
+inline constexpr std::string_view own_condition = "when";
+
+/// A scenario file, parsed once, from which a scenario is read for every combination of values. Cheap to copy.
+class ScenarioFile {
+ public:
+  /// The file may have 1 MiB. `data` is the folder that holds `populations/` and `data/` with the region and access
+  /// tables, against which names are checked.
+  static tl::expected<ScenarioFile, ScenarioError> open(const std::string& path, const std::string& data);
+
+  /// The scenario after the assignments, in their order. Strict: unknown and duplicate keys, wrong units and wrong
+  /// types are errors that name the nearest valid key, in the file as in the assignments.
+  tl::expected<Scenario, ScenarioError> read(const std::vector<Assignment>& assignments) const;
+
+  /// Whether the file or an assignment gives the key a value.
+  tl::expected<bool, ScenarioError> gives(const std::string& key,
+                                          const std::vector<Assignment>& assignments) const;
+
+  /// A complaint about a value of the scenario's own, with its place.
+  ScenarioError complain(const Assignment& own, const std::vector<Assignment>& assignments,
+                         std::string message) const;
+
+ private:
+  struct Document;
+  explicit ScenarioFile(std::shared_ptr<const Document> document) : document_(std::move(document)) {}
+
+  std::shared_ptr<const Document> document_;
+};
+
+/// One scenario from a file; see `ScenarioFile`.
 tl::expected<Scenario, ScenarioError> load_scenario(const std::string& path,
                                                     const std::vector<Assignment>& assignments,
                                                     const std::string& data);

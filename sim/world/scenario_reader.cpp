@@ -63,7 +63,7 @@ std::string Reader::name(const Value& value, std::string_view what, const std::v
   return word;
 }
 
-bool Reader::is_number(const Value& value, std::string_view what) {
+bool Reader::is_plain(const Value& value, std::string_view what) {
   if (value.kind == Value::Kind::scalar && !value.quoted) return true;
   fail(value.place, fmt::format("expected {}, not {}", what, value.quoted ? "a text" : kind_of(value)));
   return false;
@@ -71,7 +71,7 @@ bool Reader::is_number(const Value& value, std::string_view what) {
 
 std::uint64_t Reader::whole(const Value& value, std::uint64_t low, std::uint64_t high) {
   const auto expected = fmt::format("a whole number from {} to {}", low, high);
-  if (!is_number(value, expected)) return low;
+  if (!is_plain(value, expected)) return low;
   const auto& text = value.scalar;
   std::uint64_t number = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -83,13 +83,21 @@ std::uint64_t Reader::whole(const Value& value, std::uint64_t low, std::uint64_t
 
 double Reader::rate(const Value& value) {
   constexpr std::string_view expected = "a rate from 0 to 1";
-  if (!is_number(value, expected)) return 0;
+  if (!is_plain(value, expected)) return 0;
   const auto parsed = number_and_rest(value.scalar);
   if (!parsed || !parsed->second.empty() || !(parsed->first >= 0 && parsed->first <= 1)) {
     fail(value.place, fmt::format("expected {}, not '{}'", expected, value.scalar));
     return 0;
   }
   return parsed->first;
+}
+
+bool Reader::truth(const Value& value) {
+  constexpr std::string_view expected = "true or false";
+  if (!is_plain(value, expected)) return false;
+  if (value.scalar != "true" && value.scalar != "false")
+    fail(value.place, fmt::format("expected {}, not '{}'", expected, value.scalar));
+  return value.scalar == "true";
 }
 
 io::Duration Reader::duration(const Value& value, io::Duration low, io::Duration high) {

@@ -30,6 +30,8 @@ class Reader {
   std::uint64_t whole(const Value& value, std::uint64_t low, std::uint64_t high);
   /// A share or a rate, in [0, 1].
   double rate(const Value& value);
+  /// `true` or `false`.
+  bool truth(const Value& value);
   /// A number and a unit: `20 ms`, `1.5 s`, `2 min`, `100 us`.
   io::Duration duration(const Value& value, io::Duration low, io::Duration high);
   /// A name or an inline form, as written, that `nat::parse_behaviour` accepts.
@@ -40,7 +42,8 @@ class Reader {
  private:
   /// The same without the quotation mark that the value's place points at.
   static Place inside(const Value& value, std::size_t offset);
-  bool is_number(const Value& value, std::string_view what);
+  /// A scalar without quotation marks, which make a text of anything.
+  bool is_plain(const Value& value, std::string_view what);
 
   std::optional<ScenarioError> error_;
 };
@@ -61,6 +64,11 @@ class Keys {
   const Value& map_;
   std::string where_;
 };
+
+/// `expect:`, a map of rates that holds for every cell, or a list of such maps that may have a `when`.
+std::vector<Expectation> read_expectations(Reader& reader, const Value& value);
+/// `sweep:`, a map of keys to values.
+std::vector<Axis> read_sweep(Reader& reader, const Value& value);
 
 /// `20 ms`, with the largest unit that keeps the number whole; `Reader::duration` reads it back.
 std::string duration_text(io::Duration duration);

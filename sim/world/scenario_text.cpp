@@ -120,6 +120,74 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// Sets a dotted key, making the maps on the way.
+std::optional<ScenarioError> put(Value& root, const std::string& key, Value value, const Place& place) {
+  Value* at = &root;
+  std::istringstream words(key + ".");
+  for (std::string word; std::getline(words, word, '.');) {
+    if (word.empty()) return error_at(place, "a key is words with dots between, such as peers.a.nat").value();
+    if (at->kind == Value::Kind::null) *at = Value::empty(Value::Kind::map, place);
+    if (at->kind != Value::Kind::map) {
+      return error_at(place, fmt::format("there is no key '{}' under a value that is not a map", word))
+          .value();
+    }
+    auto found = std::ranges::find(at->entries, word, &MapEntry::key);
+    if (found == at->entries.end()) {
+      found = at->entries.insert(at->entries.end(),
+                                 MapEntry{word, place, Value::empty(Value::Kind::null, place)});
+    }
+    at = &found->value;
+  }
+  *at = std::move(value);
+  return std::nullopt;
+}
+
+OwnValue find_among(const std::vector<MapEntry>& entries, const Assignment& assignment) {
+  const auto entry = std::ranges::find(entries, assignment.key, &MapEntry::key);
+  if (entry == entries.end()) return {};
+  const auto values =
+      assignment.option == own_sweep ? axis_values(entry->value) : std::span<const Value>(&entry->value, 1);
+  const auto value = std::ranges::find(values, assignment.value, flow_text);
+  return value == values.end() ? OwnValue{} : OwnValue{&*entry, &*value};
+}
+
+/// Whether YAML takes a text for the scalar, unquoted.
+bool reads_as(const std::string& text, const std::string& scalar) {
+  const auto parsed = parse_yaml(text, "", false);
+  return parsed && parsed->kind == Value::Kind::scalar && !parsed->quoted && parsed->scalar == scalar;
+}
+
+std::string quoted(const std::string& scalar) {
+  YAML::Emitter out;
+  out << YAML::DoubleQuoted << scalar;
+  return out.c_str();
+}
+
+/// Inside of brackets or braces, which end a plain scalar.
+std::string flow(const Value& value) {
+  std::vector<std::string> parts;
+  switch (value.kind) {
+    case Value::Kind::null:
+      return "~";
+    case Value::Kind::scalar: {
+      const auto plain = value.scalar.find_first_of(",[]{}:") == std::string::npos;
+      return plain && !value.quoted && reads_as(value.scalar, value.scalar) ? value.scalar
+                                                                            : quoted(value.scalar);
+    }
+    case Value::Kind::list:
+      for (const auto& item : value.items) parts.push_back(flow(item));
+      return fmt::format("[{}]", fmt::join(parts, ", "));
+    case Value::Kind::map:
+      for (const auto& entry : value.entries) {
+        const auto plain =
+            entry.key.find_first_of(",[]{}:") == std::string::npos && reads_as(entry.key, entry.key);
+        parts.push_back(fmt::format("{}: {}", plain ? entry.key : quoted(entry.key), flow(entry.value)));
+      }
+      return fmt::format("{{{}}}", fmt::join(parts, ", "));
+  }
+  return "~";
+}
+
 }  // namespace
 
 Value Value::empty(Kind kind, Place place) {
@@ -145,30 +213,50 @@ Parsed<Value> read_yaml_file(const std::string& path) {
 }
 
 std::optional<ScenarioError> assign(Value& root, const Assignment& assignment) {
+  if (const auto own = find_own(root, assignment); own.value) {
+    auto value = *own.value;  // it may stand below the key that it replaces
+    const auto place = own.entry->place;
+    return put(root, assignment.key, std::move(value), place);
+  }
   const auto source = fmt::format("{} {}={}", assignment.option, assignment.key, assignment.value);
   const Place place{source, 0, 0};
   auto parsed = parse_yaml(assignment.value, source, false);
   if (!parsed) return parsed.error();
   if (parsed->kind == Value::Kind::null) parsed->place = place;
+  return put(root, assignment.key, std::move(*parsed), place);
+}
 
-  Value* at = &root;
-  std::istringstream words(assignment.key + ".");
-  for (std::string word; std::getline(words, word, '.');) {
-    if (word.empty()) return error_at(place, "a key is words with dots between, such as peers.a.nat").value();
-    if (at->kind == Value::Kind::null) *at = Value::empty(Value::Kind::map, place);
-    if (at->kind != Value::Kind::map) {
-      return error_at(place, fmt::format("there is no key '{}' under a value that is not a map", word))
-          .value();
-    }
-    auto found = std::ranges::find(at->entries, word, &MapEntry::key);
-    if (found == at->entries.end()) {
-      found = at->entries.insert(at->entries.end(),
-                                 MapEntry{word, place, Value::empty(Value::Kind::null, place)});
-    }
-    at = &found->value;
+std::span<const Value> axis_values(const Value& axis) {
+  if (axis.kind == Value::Kind::list) return axis.items;
+  return {&axis, 1};
+}
+
+const Value* find_value(const Value& root, std::string_view key) {
+  const auto dot = key.find('.');
+  const auto entry = std::ranges::find(root.entries, key.substr(0, dot), &MapEntry::key);
+  if (entry == root.entries.end()) return nullptr;
+  return dot == std::string_view::npos ? &entry->value : find_value(entry->value, key.substr(dot + 1));
+}
+
+OwnValue find_own(const Value& root, const Assignment& assignment) {
+  if (assignment.option == own_sweep) {
+    const auto* sweep = find_value(root, "sweep");
+    return sweep ? find_among(sweep->entries, assignment) : OwnValue{};
   }
-  *at = std::move(*parsed);
-  return std::nullopt;
+  const auto* expect = assignment.option == own_condition ? find_value(root, "expect") : nullptr;
+  if (!expect) return {};
+  for (const auto& item : expect->items) {
+    const auto* when = find_value(item, "when");
+    if (const auto own = when ? find_among(when->entries, assignment) : OwnValue{}; own.value) return own;
+  }
+  return {};
+}
+
+std::string flow_text(const Value& value) {
+  if (value.kind == Value::Kind::scalar) {
+    return reads_as(value.scalar, value.scalar) ? value.scalar : quoted(value.scalar);
+  }
+  return flow(value);
 }
 
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {

@@ -48,8 +48,26 @@ tl::unexpected<ScenarioError> error_at(const Place& place, std::string message);
 /// Reads a file of at most 1 MiB that holds one YAML document.
 Parsed<Value> read_yaml_file(const std::string& path);
 
-/// Sets a dotted key to a value written in YAML, making the maps on the way.
+/// Sets a dotted key to a value written in YAML, making the maps on the way. The value of an `own_sweep` or
+/// `own_condition` is the one in the tree that reads the same, with its place.
 std::optional<ScenarioError> assign(Value& root, const Assignment& assignment);
+
+/// What stands under a dotted key; nothing when there is nothing.
+const Value* find_value(const Value& root, std::string_view key);
+
+/// The values that an axis of a sweep takes; a single one needs no list.
+std::span<const Value> axis_values(const Value& axis);
+
+/// The entry of the tree's own sweep or of a condition of its own expectations that an assignment was made from, and
+/// the value of it that was meant.
+struct OwnValue {
+  const MapEntry* entry = nullptr;
+  const Value* value = nullptr;
+};
+OwnValue find_own(const Value& root, const Assignment& assignment);
+
+/// A value as text on one line that `assign` reads back to the same: `[tcp, quic]`, `EIM/APDF,udp_timeout=30s`.
+std::string flow_text(const Value& value);
 
 /// The candidate with the fewest edits, when it is near enough to be what was meant; empty otherwise.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);

@@ -42,13 +42,42 @@ void emit_relays(YAML::Emitter& out, const RelaySpec& relays) {
   out << YAML::EndMap;
 }
 
+void emit_protocol(YAML::Emitter& out, const ProtocolSpec& protocol) {
+  out << YAML::Key << "protocol" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "roles" << YAML::Value << std::string(to_string(protocol.roles));
+  out << YAML::Key << "quic_initial_rtt" << YAML::Value << duration_text(protocol.quic_initial_rtt);
+  out << YAML::Key << "accepted_socket_takes_punch_role" << YAML::Value
+      << (protocol.accepted_socket_takes_punch_role ? "true" : "false");
+  out << YAML::EndMap;
+}
+
+/// A value that is written in YAML already.
+void emit_value(YAML::Emitter& out, const std::string& yaml) { out << YAML::Flow << YAML::Load(yaml); }
+
 void emit_expectations(YAML::Emitter& out, const std::vector<Expectation>& expectations) {
-  out << YAML::Key << "expect" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "expect" << YAML::Value << YAML::BeginSeq;
   for (const auto& expectation : expectations) {
+    out << YAML::BeginMap;
+    if (!expectation.when.empty()) out << YAML::Key << "when" << YAML::Value << YAML::BeginMap;
+    for (const auto& condition : expectation.when) {
+      out << YAML::Key << condition.key << YAML::Value;
+      emit_value(out, condition.value);
+    }
+    if (!expectation.when.empty()) out << YAML::EndMap;
     out << YAML::Key << expectation.rate << YAML::Value << YAML::BeginMap;
     if (expectation.at_least) out << YAML::Key << "at_least" << YAML::Value << number(*expectation.at_least);
     if (expectation.at_most) out << YAML::Key << "at_most" << YAML::Value << number(*expectation.at_most);
-    out << YAML::EndMap;
+    out << YAML::EndMap << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+}
+
+void emit_sweep(YAML::Emitter& out, const std::vector<Axis>& axes) {
+  out << YAML::Key << "sweep" << YAML::Value << YAML::BeginMap;
+  for (const auto& axis : axes) {
+    out << YAML::Key << axis.key << YAML::Value << YAML::BeginSeq;
+    for (const auto& value : axis.values) emit_value(out, value);
+    out << YAML::EndSeq;
   }
   out << YAML::EndMap;
 }
@@ -68,6 +97,7 @@ std::string to_yaml(const Scenario& scenario) {
   for (const auto transport : scenario.transports) out << std::string(to_string(transport));
   out << YAML::EndSeq;
   out << YAML::Key << "ip" << YAML::Value << YAML::Flow << scenario.ip;
+  emit_protocol(out, scenario.protocol);
   out << YAML::Key << "peers" << YAML::Value << YAML::BeginMap;
   emit_peer(out, "a", scenario.a);
   emit_peer(out, "b", scenario.b);
@@ -76,6 +106,7 @@ std::string to_yaml(const Scenario& scenario) {
   out << YAML::Key << "observers" << YAML::Value << scenario.observers;
   out << YAML::Key << "unreachable_pairs" << YAML::Value << number(scenario.unreachable_pairs);
   if (!scenario.expect.empty()) emit_expectations(out, scenario.expect);
+  if (!scenario.sweep.empty()) emit_sweep(out, scenario.sweep);
   out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

@@ -62,16 +62,20 @@ class Story {
     trial_.cause = cause;
   }
 
+  /// Over each transport: what a server sees of us there is an address to punch with.
   io::Task<bool> connect_to_servers(Machine& peer) {
     for (auto& server : world_.servers()) {
-      swarm::DialRequest request{server.node->id(), world_.addresses_of(server), false, std::nullopt, {}};
-      const auto dial = co_await peer.node->swarm().dial(std::move(request));
-      if (!dial.connection) {
+      for (const auto transport : world_.transports()) {
+        swarm::DialRequest request{.peer = server.node->id(),
+                                   .addresses = world_.addresses_of(server, transport)};
+        request.over = request.addresses.front().transport();
+        const auto dial = co_await peer.node->swarm().dial(std::move(request));
+        if (dial.connection) co_await peer.node->identify().wait_for(dial.connection);
+      }
+      if (!peer.node->swarm().connection_to(server.node->id())) {
         end(Outcome::no_connection, Cause::relay_unreachable);
         co_return false;
       }
-      // What the server saw of us is an address to punch with.
-      co_await peer.node->identify().wait_for(dial.connection);
     }
     co_return true;
   }
@@ -79,8 +83,9 @@ class Story {
   io::Task<bool> reserve(Machine& peer) {
     for (std::size_t i = 0; i < world_.relays(); ++i) {
       auto& relay = world_.servers()[i];
+      std::vector<Multiaddr> connected_already;
       const auto reservation =
-          co_await peer.node->relay_client().reserve(relay.node->id(), world_.addresses_of(relay));
+          co_await peer.node->relay_client().reserve(relay.node->id(), std::move(connected_already));
       if (!reservation) {
         end(Outcome::no_connection, Cause::reservation_refused);
         co_return false;
@@ -91,11 +96,12 @@ class Story {
 
   io::Task<bool> dial_over_relay(Machine& from, Machine& to) {
     const auto& relay = world_.relay();
-    swarm::DialRequest request{to.node->id(), {}, false, std::nullopt, {}};
-    for (const auto& address : world_.addresses_of(relay)) {
-      request.addresses.push_back(
-          address.with_peer(relay.node->id()).encapsulate(Multiaddr::circuit()).with_peer(to.node->id()));
-    }
+    // Any address will do: both peers are connected to the relay.
+    const auto address = world_.addresses_of(relay, world_.transports().front()).front();
+    swarm::DialRequest request{
+        .peer = to.node->id(),
+        .addresses = {
+            address.with_peer(relay.node->id()).encapsulate(Multiaddr::circuit()).with_peer(to.node->id())}};
     const auto dial = co_await from.node->swarm().dial(std::move(request));
     if (dial.connection) co_return true;
     const bool circuit_stood = !dial.failures.empty() && dial.failures.front().connected;
@@ -111,7 +117,8 @@ class Story {
       if (co_await both_connected()) {
         end(report.outcome == dcutr::Outcome::reversed ? Outcome::connection_reversed : Outcome::success,
             Cause::none);
-        trial_.transport = to_string(Transport::tcp);
+        const auto quic = report.transport == multiformats::Transport::quic_v1;
+        trial_.transport = to_string(quic ? Transport::quic : Transport::tcp);
         trial_.direct_after = reported_at - *trial_.relayed_after;
       } else {
         end(Outcome::failed, Cause::security_failed);
@@ -166,10 +173,29 @@ class Story {
   bool over_ = false;
 };
 
+node::NodeProfile profile_of(const ProtocolSpec& protocol) {
+  node::NodeProfile profile;
+  profile.swarm.quic.initial_rtt = protocol.quic_initial_rtt;
+  profile.swarm.accepted_socket_takes_punch_role = protocol.accepted_socket_takes_punch_role;
+  switch (protocol.roles) {
+    case Roles::spec:
+      profile.dcutr.roles = dcutr::Roles::spec;
+      break;
+    case Roles::legacy:
+      profile.dcutr.roles = dcutr::Roles::legacy;
+      break;
+    case Roles::swap_on_last_attempt:
+      profile.dcutr.roles = dcutr::Roles::swap_on_last_attempt;
+      break;
+  }
+  return profile;
+}
+
 void run_story(const Scenario& scenario, const WorldData& data, const io::Random& random, const Draw& drawn,
                const TrialOptions& options, Trial& trial) {
   Recorder recorder(options, trial);
-  PairWorld world(scenario, data, drawn, random, engine::SimulationOptions{recorder.captures()});
+  PairWorld world(scenario, data, drawn, random, engine::SimulationOptions{recorder.captures()},
+                  profile_of(scenario.protocol));
   recorder.attach(world);
   Story story(world, trial);
   story.begin();

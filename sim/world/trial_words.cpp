@@ -2,7 +2,6 @@
 #include <array>
 #include <utility>
 
-#include "sim/world/scenario.h"
 #include "sim/world/trial.h"
 
 namespace flaresim::world {
@@ -50,7 +49,6 @@ std::optional<Enum> value_of(const Words<Enum, count>& words, std::string_view w
 
 }  // namespace
 
-std::string_view to_string(Transport transport) { return transport == Transport::tcp ? "tcp" : "?"; }
 std::string_view to_string(Outcome outcome) { return word_of(outcome_words, outcome); }
 std::string_view to_string(Cause cause) { return word_of(cause_words, cause); }
 std::optional<Outcome> outcome_of(std::string_view word) { return value_of(outcome_words, word); }

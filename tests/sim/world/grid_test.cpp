@@ -29,7 +29,26 @@ struct Cell {
 
 class Grid : public testing::TestWithParam<Cell> {};
 
-TEST_P(Grid, EqualsThePredicate) {
+TEST_P(Grid, QuicEqualsThePredicate) {
+  const auto [a, b] = GetParam();
+  const auto scenario = pair_scenario(notation(a), notation(b), {{"transports", "[quic]"}});
+  for (std::uint64_t index = 0; index < 2; ++index) {
+    const auto trial = world::run_trial(scenario, world_data(), /*seed=*/7, index, {});
+    EXPECT_EQ(trial.outcome, punched_over_quic(a, b) ? world::Outcome::success : world::Outcome::failed)
+        << to_string(trial.outcome) << " because " << to_string(trial.cause) << " " << trial.error;
+  }
+}
+
+TEST_P(Grid, QuicWithTheRolesSwappedIsTheMirrorImage) {
+  const auto [a, b] = GetParam();
+  const auto scenario =
+      pair_scenario(notation(a), notation(b), {{"transports", "[quic]"}, {"protocol.roles", "legacy"}});
+  const auto trial = world::run_trial(scenario, world_data(), /*seed=*/7, /*index=*/0, {});
+  EXPECT_EQ(trial.outcome, punched_over_quic(b, a) ? world::Outcome::success : world::Outcome::failed)
+      << to_string(trial.outcome) << " because " << to_string(trial.cause) << " " << trial.error;
+}
+
+TEST_P(Grid, TcpEqualsThePredicate) {
   const auto [a, b] = GetParam();
   const auto scenario = pair_scenario(notation(a), notation(b));
   const auto expected = predict_tcp(a, b);
@@ -59,7 +78,7 @@ std::string cell_name(const testing::TestParamInfo<Cell>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Tcp, Grid, testing::ValuesIn(all_cells()), cell_name);
+INSTANTIATE_TEST_SUITE_P(Nats, Grid, testing::ValuesIn(all_cells()), cell_name);
 
 }  // namespace
 }  // namespace flaresim::test

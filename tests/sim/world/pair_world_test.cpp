@@ -42,8 +42,10 @@ TEST(PairWorld, LeavesNothingRunningWhenShutDownInTheMiddleOfAnything) {
     auto& b = world.b();
     auto& relay = world.relay();
     io::spawn(world.simulation().executor(), [](world::PairWorld& in) -> io::Task<> {
-      co_await in.b().node->relay_client().reserve(in.relay().node->id(), in.addresses_of(in.relay()));
-      auto circuit = in.addresses_of(in.relay()).front().with_peer(in.relay().node->id());
+      co_await in.b().node->relay_client().reserve(in.relay().node->id(),
+                                                   in.addresses_of(in.relay(), world::Transport::tcp));
+      auto circuit =
+          in.addresses_of(in.relay(), world::Transport::tcp).front().with_peer(in.relay().node->id());
       swarm::DialRequest request{in.b().node->id(),
                                  {circuit.encapsulate(multiformats::Multiaddr::circuit())},
                                  false,

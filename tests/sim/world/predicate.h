@@ -4,12 +4,13 @@
 #include <string>
 #include <string_view>
 
-/// Which pairs of NATs a DCUtR punch over TCP must get through, in closed form, from the axes of RFC 4787 and
-/// RFC 9293 alone. Judges the simulation, and shares nothing with it.
+/// Which pairs of NATs a DCUtR punch must get through, in closed form, from the axes of RFC 4787, RFC 9293 and
+/// RFC 9000 alone. Judges the simulation, and shares nothing with it.
 ///
 /// The setting: A dialled over the relay and is the client, B is the server; each knows one endpoint of the other,
-/// the one that the relay saw; both send a SYN to it from the port they listen on, again and again; ports are
-/// random, unsolicited packets are dropped, and a packet let in by a filter is answered from a fresh mapping.
+/// the one that the relay saw, and sends to it from the port it listens on, again and again: SYNs over TCP; over
+/// QUIC A sends Initials and B noise. Ports are random, unsolicited packets are dropped, and a packet let in by a
+/// filter is answered from a fresh mapping.
 namespace flaresim::test {
 
 enum class Axis { endpoint_independent, address_dependent, address_and_port_dependent };
@@ -37,15 +38,15 @@ enum class Verdict {
 /// The port a NAT uses towards the peer is the one that the relay saw.
 inline bool keeps_port(NatAxes nat) { return nat.mapping == Axis::endpoint_independent; }
 
-/// Whether `nat` lets the peer's SYN in, which goes to the endpoint that the relay saw.
+/// Whether `nat` lets in what the peer sends, which goes to the endpoint that the relay saw.
 inline bool lets_in(NatAxes nat, NatAxes peer) {
   switch (nat.filtering) {
     case Axis::endpoint_independent:
       return true;
-    // The mapping that the SYN arrives at has sent to the peer's address only if it is the one used towards it.
+    // The mapping that it arrives at has sent to the peer's address only if it is the one used towards it.
     case Axis::address_dependent:
       return keeps_port(nat);
-    // ... and to the port that the SYN comes from only if the peer kept the one we know.
+    // ... and to the port that it comes from only if the peer kept the one we know.
     case Axis::address_and_port_dependent:
       return keeps_port(nat) && keeps_port(peer);
   }
@@ -73,5 +74,9 @@ inline Verdict predict_tcp(NatAxes a, NatAxes b) {
   // Neither SYN meets the other's socket, and what a listener answers leaves from yet another port.
   return Verdict::silence;
 }
+
+/// B's noise never makes a connection: A's Initial has to arrive at B, and B's answer has to come from where A sent
+/// it, for a client takes no packets from another server address (RFC 9000 §9).
+inline bool punched_over_quic(NatAxes a, NatAxes b) { return lets_in(b, a) && keeps_port(b); }
 
 }  // namespace flaresim::test

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "sim/world/world_data.h"
+#include "tests/sim/world/temporary_file.h"
 
 namespace flaresim::world {
 namespace {
@@ -16,23 +17,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-/// A file that lives as long as the test.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& text)
-      : path_(std::filesystem::temp_directory_path() /
-              ("scenario-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count_) + ".yaml")) {
-    std::ofstream(path_) << text;
-  }
-  ~TemporaryFile() { std::filesystem::remove(path_); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  std::string path() const { return path_.string(); }
-
- private:
-  static inline int count_ = 0;
-  std::filesystem::path path_;
-};
+using test::TemporaryFile;
 
 tl::expected<Scenario, ScenarioError> load(const std::string& text, const std::vector<Assignment>& set = {}) {
   const TemporaryFile file(text);
@@ -68,6 +53,8 @@ TEST(Scenario, DefaultsFillWhatIsNotGiven) {
   EXPECT_EQ(scenario->seed, 1U);
   EXPECT_EQ(scenario->time_limit, 180s);
   EXPECT_EQ(scenario->a.kind, (PeerKind{"linux", "", "none"}));
+  EXPECT_EQ(scenario->transports, std::vector{Transport::tcp});
+  EXPECT_EQ(scenario->protocol, (ProtocolSpec{Roles::spec, 333ms, false}));
   EXPECT_EQ(scenario->relays, RelaySpec{});
   EXPECT_TRUE(scenario->expect.empty());
 }
@@ -79,8 +66,9 @@ description: "two words"
 trials: 7
 seed: 18446744073709551615
 time_limit: 1.5 min
-transports: [tcp]
+transports: [quic, tcp]
 ip: [6, 4]
+protocol: {roles: swap_on_last_attempt, quic_initial_rtt: 100 ms, accepted_socket_takes_punch_role: true}
 peers:
   a: {nat: "APDM/APDF/preserve,udp_timeout=30s", region: DE_frankfurt, access: cable}
   b: {nat: symmetric, region: JP_tokyo, access: 4g}
@@ -90,6 +78,7 @@ unreachable_pairs: 0.25
 expect:
   punch_rate: {at_least: 0.5, at_most: 1}
   direct_rate: {at_most: 1e-1}
+sweep: {transports: [[tcp], quic], seed: 1}
 )");
   ASSERT_TRUE(scenario) << to_string(scenario.error());
   EXPECT_EQ(scenario->name, "all-keys");
@@ -97,7 +86,9 @@ expect:
   EXPECT_EQ(scenario->trials, 7U);
   EXPECT_EQ(scenario->seed, 18446744073709551615U);
   EXPECT_EQ(scenario->time_limit, 90s);
+  EXPECT_EQ(scenario->transports, (std::vector{Transport::tcp, Transport::quic}));
   EXPECT_EQ(scenario->ip, (std::vector{4, 6}));
+  EXPECT_EQ(scenario->protocol, (ProtocolSpec{Roles::swap_on_last_attempt, 100ms, true}));
   EXPECT_EQ(scenario->a.kind, (PeerKind{"APDM/APDF/preserve,udp_timeout=30s", "DE_frankfurt", "cable"}));
   EXPECT_EQ(scenario->b.kind, (PeerKind{"symmetric", "JP_tokyo", "4g"}));
   EXPECT_EQ(scenario->relays, (RelaySpec{3, "UK_london", "datacenter", 40ms}));
@@ -105,6 +96,41 @@ expect:
   EXPECT_EQ(scenario->unreachable_pairs, 0.25);
   EXPECT_EQ(scenario->expect,
             (std::vector<Expectation>{{"punch_rate", 0.5, 1.0}, {"direct_rate", std::nullopt, 0.1}}));
+  EXPECT_EQ(scenario->sweep, (std::vector<Axis>{{"transports", {"[tcp]", "quic"}}, {"seed", {"1"}}}));
+}
+
+TEST(Scenario, ExpectationsMayBeOfSomeCellsOnly) {
+  const auto scenario = load(with(R"(expect:
+- {when: {transports: [tcp, quic], seed: 7}, punch_rate: {at_least: 0.5}, direct_rate: {at_most: 0.9}}
+- punch_rate: {at_least: 0.1})"));
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  const std::vector<Condition> when{{"transports", "[tcp, quic]"}, {"seed", "7"}};
+  EXPECT_EQ(scenario->expect, (std::vector<Expectation>{{"punch_rate", 0.5, std::nullopt, when},
+                                                        {"direct_rate", std::nullopt, 0.9, when},
+                                                        {"punch_rate", 0.1, std::nullopt, {}}}));
+}
+
+TEST(Scenario, ASweepsValuesAreShownAsOnTheCommandLine) {
+  const auto scenario = load(with(R"(sweep:
+  peers.a.nat: ["EIM/APDF,udp_timeout=30s", linux]
+  relays.asymmetry: 40 ms
+  peers.b: [{nat: "EIM/EIF,udp_timeout=9s", region: JP_tokyo}]
+  description: ["[", "a: b", "", "5", "two\nlines"]
+  ip: [[4, 6], 4])"));
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  EXPECT_EQ(scenario->sweep,
+            (std::vector<Axis>{{"peers.a.nat", {"EIM/APDF,udp_timeout=30s", "linux"}},
+                               {"relays.asymmetry", {"40 ms"}},
+                               {"peers.b", {"{nat: \"EIM/EIF,udp_timeout=9s\", region: JP_tokyo}"}},
+                               {"description", {"\"[\"", "\"a: b\"", "\"\"", "5", "\"two\\nlines\""}},
+                               {"ip", {"[4, 6]", "4"}}}));
+  const auto again = load(to_yaml(*scenario));
+  ASSERT_TRUE(again) << to_string(again.error()) << to_yaml(*scenario);
+  EXPECT_EQ(*again, *scenario) << to_yaml(*scenario);
+  for (const auto& axis : scenario->sweep) {
+    for (const auto& value : axis.values)
+      EXPECT_EQ(complaint(with(""), {{axis.key, value}}), "fine") << value;
+  }
 }
 
 TEST(Scenario, DurationsMayHaveAnyOfTheUnits) {
@@ -203,6 +229,39 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"RateNan", with("unreachable_pairs: nan"), "3:20: expected a rate from 0 to 1, not 'nan'"},
         Complaint{"RateInPercent", with("unreachable_pairs: 1 %"),
                   "3:20: expected a rate from 0 to 1, not '1 %'"},
+        Complaint{"ExpectationWithoutARate", with("expect: [{when: {seed: 1}}]"),
+                  "3:10: expected punch_rate, direct_rate, or both"},
+        Complaint{"ConditionsAreNotAMap", with("expect: [{when: seed, punch_rate: {at_least: 1}}]"),
+                  "3:17: expected a map of keys to the values that they must have"},
+        Complaint{"NoCondition", with("expect: [{when: {}, punch_rate: {at_least: 1}}]"),
+                  "3:17: expected a map of keys"},
+        Complaint{"ConditionWithoutAValue", with("expect: [{when: {seed: }, punch_rate: {at_least: 1}}]"),
+                  "3:18: a value is empty"},
+        Complaint{"ConditionOnAnExpectation",
+                  with("expect: [{when: {expect: {}}, punch_rate: {at_least: 1}}]"),
+                  "3:18: 'expect' has no part in a trial"},
+        Complaint{"UnknownKeyOfAnExpectation", with("expect: [{wen: {seed: 1}, punch_rate: {at_least: 1}}]"),
+                  "3:11: unknown key 'wen' in an entry of expect; did you mean 'when'?"},
+        Complaint{"ConditionInAMapOfRates", with("expect: {when: {seed: 1}, punch_rate: {at_least: 1}}"),
+                  "3:10: unknown key 'when' in expect"},
+        Complaint{"SweepIsAList", with("sweep: [seed]"),
+                  "3:8: expected a map of keys to the values that they take"},
+        Complaint{"SweepWithoutValues", with("sweep: {seed: []}"), "3:15: expected at least one value"},
+        Complaint{"SweptValueIsEmpty", with("sweep: {seed: [1, ~]}"), "3:19: a value is empty"},
+        Complaint{"SweptValueTwice", with("sweep: {transports: [[tcp], [tcp]]}"),
+                  "3:29: value '[tcp]' is given twice"},
+        Complaint{"SweepOfASweep", with("sweep: {sweep.seed: [1, 2]}"),
+                  "3:9: 'sweep' has no part in a trial"},
+        Complaint{"UnknownRoles", with("protocol: {roles: legasy}"),
+                  "3:19: there is no role option 'legasy'; did you mean 'legacy'?"},
+        Complaint{"UnknownKeyOfProtocol", with("protocol: {role: spec}"),
+                  "3:12: unknown key 'role' in protocol; did you mean 'roles'?"},
+        Complaint{"InitialRttOfZero", with("protocol: {quic_initial_rtt: 0 s}"),
+                  "3:30: expected a duration from 1 ms to 10 s, not '0 s'"},
+        Complaint{"SwitchIsNotTrueOrFalse", with("protocol: {accepted_socket_takes_punch_role: yes}"),
+                  "3:46: expected true or false, not 'yes'"},
+        Complaint{"SwitchIsQuoted", with("protocol: {accepted_socket_takes_punch_role: 'true'}"),
+                  "3:46: expected true or false, not a text"},
         Complaint{"UnknownTransport", with("transports: [tcp, tcq]"), "3:19: there is no transport 'tcq'"},
         Complaint{"TransportTwice", with("transports: [tcp, tcp]"), "3:19: 'tcp' is listed twice"},
         Complaint{"NoTransport", with("transports: []"), "3:13: expected at least one item"},
@@ -330,7 +389,10 @@ TEST(ScenarioYaml, ReadsBackToTheSameValue) {
     const auto path = std::string(FLARESIM_SOURCE_DIR "/scenarios/") + name + ".yaml";
     const auto scenario = load_scenario(
         path,
-        {{"time_limit", "1234567 us"}, {"unreachable_pairs", "0.1"}, {"description", "\"a: 'b' # c\\n\""}},
+        {{"time_limit", "1234567 us"},
+         {"unreachable_pairs", "0.1"},
+         {"description", "\"a: 'b' # c\\n\""},
+         {"protocol", "{roles: legacy, quic_initial_rtt: 1500 us, accepted_socket_takes_punch_role: true}"}},
         data_directory());
     ASSERT_TRUE(scenario) << to_string(scenario.error());
     const auto again = load(to_yaml(*scenario));
@@ -357,7 +419,12 @@ TEST(ShippedScenarios, Flare2022HasThePublishedShares) {
                 {"EIM/EIF", 0.03}, {"EIM/ADF", 0.05}, {"EIM/APDF", 0.89}, {"APDM/APDF/random", 0.03}}));
   EXPECT_EQ(scenario.a.population->tcp_unfriendly, 0.035);
   EXPECT_EQ(scenario.unreachable_pairs, 0.01);
-  EXPECT_EQ(scenario.expect, (std::vector<Expectation>{{"punch_rate", 0.82, 0.89}}));
+  const auto over = [](const char* transports) { return std::vector<Condition>{{"transports", transports}}; };
+  EXPECT_EQ(scenario.expect,
+            (std::vector<Expectation>{{"punch_rate", 0.82, 0.89, over("[tcp]")},
+                                      {"punch_rate", 0.89, 0.95, over("[quic]")},
+                                      {"punch_rate", 0.89, 0.96, over("[tcp, quic]")},
+                                      {"punch_rate", 0.90, std::nullopt, over("[tcp, quic]")}}));
 }
 
 TEST(WorldData, HasTheTenRegionsAndNineAccessLinks) {

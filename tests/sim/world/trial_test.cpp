@@ -110,6 +110,46 @@ TEST(Trial, AGatewayThatTranslatesOnlyTcpByRemoteClosesTheTcpPath) {
   EXPECT_EQ(trial.outcome, Outcome::failed);
 }
 
+TEST(Trial, QuicPunchesWhereTcpIsTranslatedByRemote) {
+  const auto scenario = pair_scenario("port-restricted", "EIM/APDF,tcp_mapping=APDM,tcp_ports=random",
+                                      {{"transports", "[tcp, quic]"}});
+  const auto trial = run(scenario);
+  EXPECT_EQ(trial.outcome, Outcome::success) << to_string(trial.cause);
+  EXPECT_EQ(trial.transport, "quic");
+}
+
+TEST(Trial, TcpPunchesWhereUdpIsBlocked) {
+  const auto trial = run(pair_scenario("udp-blocked", "port-restricted", {{"transports", "[tcp, quic]"}}));
+  EXPECT_EQ(trial.outcome, Outcome::success) << to_string(trial.cause);
+  EXPECT_EQ(trial.transport, "tcp");
+}
+
+TEST(Trial, Ipv6FirewallsOnBothSidesArePunchedOverQuic) {
+  const auto trial =
+      run(pair_scenario("port-restricted", "port-restricted", {{"ip", "[6]"}, {"transports", "[quic]"}}));
+  EXPECT_EQ(trial.outcome, Outcome::success) << to_string(trial.cause) << trial.error;
+}
+
+TEST(Trial, SwappingRolesOnTheLastAttemptReachesASymmetricServer) {
+  const auto nats = [](const std::string& roles) {
+    return pair_scenario("EIM/ADF/random", "symmetric",
+                         {{"transports", "[quic]"}, {"protocol.roles", roles}});
+  };
+  EXPECT_EQ(run(nats("spec")).outcome, Outcome::failed);
+  const auto swapped = run(nats("swap_on_last_attempt"));
+  EXPECT_EQ(swapped.outcome, Outcome::success) << to_string(swapped.cause);
+  EXPECT_EQ(swapped.attempts, 3);
+}
+
+TEST(Trial, AnAcceptedSocketWithThePunchRoleEscapesTheRoleTrap) {
+  const auto nats = [](const std::string& takes_role) {
+    return pair_scenario("EIM/EIF/random", "symmetric",
+                         {{"protocol.accepted_socket_takes_punch_role", takes_role}});
+  };
+  EXPECT_EQ(run(nats("false")).cause, Cause::both_servers);
+  EXPECT_EQ(run(nats("true")).outcome, Outcome::success);
+}
+
 TEST(Trial, TheSessionReplySwitchOpensWhatFreshMappingsClose) {
   // Both SYNs arrive, A's answer to B's leaves from another port than B dialled; from the session's, they meet.
   EXPECT_EQ(run(pair_scenario("ADM/EIF/random", "EIM/EIF/random")).outcome, Outcome::failed);
