@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cctype>
 #include <numeric>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 namespace flaresim::study {
 namespace {
@@ -48,43 +51,197 @@ bool is_option(const std::string& piece) {
                      [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
-world::ScenarioError sweep_error(const Axis& axis, std::string message) {
-  return {.file = fmt::format("--sweep {}", axis.key), .line = 0, .column = 0, .message = std::move(message)};
+/// An axis, and the word for where it was written.
+struct Source {
+  Axis axis;
+  std::string_view option;
+};
+
+world::ScenarioError sweep_error(const Source& source, std::string message) {
+  return {.file = fmt::format("{} {}", source.option, source.axis.key),
+          .line = 0,
+          .column = 0,
+          .message = std::move(message)};
 }
 
-tl::expected<std::vector<Axis>, world::ScenarioError> merged(const std::vector<Axis>& axes) {
-  std::vector<Axis> result;
-  std::size_t cells = 1;
-  for (const auto& axis : axes) {
-    auto known = std::ranges::find(result, axis.key, &Axis::key);
-    if (known == result.end()) known = result.insert(result.end(), {axis.key, {}});
-    known->values.insert(known->values.end(), axis.values.begin(), axis.values.end());
-  }
-  for (const auto& axis : result) {
-    auto sorted = axis.values;
-    std::ranges::sort(sorted);
-    if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end()) {
-      return tl::unexpected(sweep_error(axis, fmt::format("value '{}' is given twice", *twice)));
-    }
-    if (sorted.empty() || sorted.front().empty())
-      return tl::unexpected(sweep_error(axis, "a value is empty"));
-    cells *= sorted.size();
-    if (cells > max_cells) {
-      return tl::unexpected(sweep_error(axis, fmt::format("the sweep has more than {} cells", max_cells)));
-    }
-  }
-  return result;
+/// Whether giving one key a value gives the other one a value too, or changes whether it has one.
+bool touches(const std::string& changed, const std::string& key) {
+  return (changed + ".").starts_with(key + ".") || (key + ".").starts_with(changed + ".");
 }
 
-/// The values of cell `number`, counting with the last axis as the lowest digit.
-std::vector<world::Assignment> values_at(const std::vector<Axis>& axes, std::size_t number) {
-  std::vector<world::Assignment> at(axes.size());
-  for (std::size_t i = axes.size(); i-- > 0;) {
-    at[i] = {axes[i].key, axes[i].values[number % axes[i].values.size()], "--sweep"};
-    number /= axes[i].values.size();
+/// Makes the cells of one scenario file.
+class Planner {
+ public:
+  Planner(world::ScenarioFile file, std::vector<world::Assignment> assignments, std::vector<Axis> axes)
+      : file_(std::move(file)), assignments_(std::move(assignments)), axes_(std::move(axes)) {}
+
+  tl::expected<Plan, world::ScenarioError> operator()() {
+    auto base = file_.read(assignments_);
+    if (!base) return tl::unexpected(base.error());
+    plan_.base = std::move(*base);
+    if (auto error = merge_axes()) return tl::unexpected(*error);
+    if (auto error = make_cells()) return tl::unexpected(*error);
+    if (auto error = place_expectations()) return tl::unexpected(*error);
+    return std::move(plan_);
   }
-  return at;
-}
+
+ private:
+  using Error = std::optional<world::ScenarioError>;
+
+  /// How the command line gave a key another value; empty when it did not.
+  std::string replacing_option(const std::string& key) const {
+    const auto set = std::ranges::find(assignments_, key, &world::Assignment::key);
+    if (set != assignments_.end()) return set->option;
+    return std::ranges::find(axes_, key, &Axis::key) == axes_.end() ? "" : "--sweep";
+  }
+
+  Error merge_axes() {
+    for (const auto& axis : plan_.base.sweep) {
+      const auto option = replacing_option(axis.key);
+      if (!option.empty()) plan_.replaced.push_back({axis.key, option});
+      if (option.empty()) sources_.push_back({axis, world::own_sweep});
+      if (option == "--sweep") sources_.push_back({{axis.key, {}}, "--sweep"});  // keeps its place
+    }
+    for (const auto& axis : axes_) {
+      auto known =
+          std::ranges::find(sources_, axis.key, [](const Source& source) { return source.axis.key; });
+      if (known == sources_.end()) known = sources_.insert(known, {{axis.key, {}}, "--sweep"});
+      known->axis.values.insert(known->axis.values.end(), axis.values.begin(), axis.values.end());
+    }
+    return check_axes();
+  }
+
+  Error check_axes() const {
+    std::size_t cells = 1;
+    for (const auto& source : sources_) {
+      auto sorted = source.axis.values;
+      std::ranges::sort(sorted);
+      if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end()) {
+        return sweep_error(source, fmt::format("value '{}' is given twice", *twice));
+      }
+      if (sorted.empty() || sorted.front().empty()) return sweep_error(source, "a value is empty");
+      if (touches(source.axis.key, "sweep") || touches(source.axis.key, "expect")) {
+        return sweep_error(source, "has no part in a trial, so that it cannot be used here");
+      }
+      cells *= sorted.size();
+      if (cells > max_cells) {
+        return sweep_error(source, fmt::format("the sweep has more than {} cells", max_cells));
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// The values of cell `number`, counting with the last axis as the lowest digit.
+  std::vector<world::Assignment> values_at(std::size_t number) const {
+    std::vector<world::Assignment> at(sources_.size());
+    for (std::size_t i = sources_.size(); i-- > 0;) {
+      const auto& [axis, option] = sources_[i];
+      at[i] = {axis.key, axis.values[number % axis.values.size()], std::string(option)};
+      number /= axis.values.size();
+    }
+    return at;
+  }
+
+  Error make_cells() {
+    plan_.base.sweep.clear();
+    std::size_t count = 1;
+    for (const auto& source : sources_) {
+      plan_.axes.push_back(source.axis.key);
+      plan_.base.sweep.push_back(source.axis);
+      count *= source.axis.values.size();
+    }
+    for (std::size_t number = 0; number < count; ++number) {
+      auto at = values_at(number);
+      auto scenario = file_.read(all_with(at));
+      if (!scenario) return scenario.error();
+      scenario->sweep.clear();
+      plan_.cells.push_back({std::move(at), std::move(*scenario)});
+    }
+    return std::nullopt;
+  }
+
+  std::vector<world::Assignment> all_with(const std::vector<world::Assignment>& more) const {
+    auto all = assignments_;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+  /// Leaves each cell the expectations that are of it.
+  Error place_expectations() {
+    std::vector<world::Expectation> placed;
+    for (auto& cell : plan_.cells) {
+      const auto expectations = std::exchange(cell.scenario.expect, {});
+      for (const auto& expectation : expectations) {
+        const auto holds = hold(expectation.when, cell);
+        if (!holds) return holds.error();
+        if (!*holds) continue;
+        cell.scenario.expect.push_back(expectation);
+        cell.scenario.expect.back().when.clear();
+        if (std::ranges::find(placed, expectation) == placed.end()) placed.push_back(expectation);
+      }
+    }
+    return account_for(placed);
+  }
+
+  /// Every expectation is of some cell, or the command line is why it is not.
+  Error account_for(const std::vector<world::Expectation>& placed) {
+    for (const auto& expectation : plan_.base.expect) {
+      if (std::ranges::find(placed, expectation) != placed.end()) continue;
+      if (std::ranges::any_of(expectation.when, [&](const auto& each) { return is_replaced(each.key); })) {
+        plan_.not_applicable.push_back(expectation);
+        continue;
+      }
+      return complaint(expectation.when.front(), "no cell meets these conditions");
+    }
+    std::erase_if(plan_.base.expect, [&](const auto& expectation) {
+      return std::ranges::find(plan_.not_applicable, expectation) != plan_.not_applicable.end();
+    });
+    return std::nullopt;
+  }
+
+  bool is_replaced(const std::string& key) const {
+    const auto changes = [&](const std::string& changed) {
+      return touches(changed, key) || touches(changed, "sweep");
+    };
+    return std::ranges::any_of(assignments_, changes, &world::Assignment::key) ||
+           std::ranges::any_of(axes_, changes, &Axis::key);
+  }
+
+  tl::expected<bool, world::ScenarioError> hold(const std::vector<world::Condition>& conditions,
+                                                const Cell& cell) const {
+    for (const auto& condition : conditions) {
+      auto all = all_with(cell.at);
+      const auto given = file_.gives(condition.key, all);
+      if (!given) return tl::unexpected(given.error());
+      if (!*given && is_replaced(condition.key)) return false;
+      if (!*given) {
+        return tl::unexpected(complaint(
+            condition, fmt::format("'{}' is neither swept nor set in the scenario", condition.key)));
+      }
+      all.push_back(own(condition));
+      auto same = file_.read(all);
+      if (!same) return tl::unexpected(same.error());
+      same->sweep.clear();
+      same->expect = cell.scenario.expect;
+      if (*same != cell.scenario) return false;
+    }
+    return true;
+  }
+
+  static world::Assignment own(const world::Condition& condition) {
+    return {condition.key, condition.value, std::string(world::own_condition)};
+  }
+
+  world::ScenarioError complaint(const world::Condition& condition, std::string message) const {
+    return file_.complain(own(condition), assignments_, std::move(message));
+  }
+
+  world::ScenarioFile file_;
+  std::vector<world::Assignment> assignments_;
+  std::vector<Axis> axes_;  ///< of the command line
+  std::vector<Source> sources_;
+  Plan plan_;
+};
 
 }  // namespace
 
@@ -110,26 +267,9 @@ std::vector<std::string> split_values(const std::string& text) {
 tl::expected<Plan, world::ScenarioError> make_plan(const std::string& path,
                                                    const std::vector<world::Assignment>& assignments,
                                                    const std::vector<Axis>& axes, const std::string& data) {
-  auto base = world::load_scenario(path, assignments, data);
-  if (!base) return tl::unexpected(base.error());
-  const auto swept = merged(axes);
-  if (!swept) return tl::unexpected(swept.error());
-
-  Plan plan{.base = std::move(*base), .axes = {}, .cells = {}};
-  std::size_t count = 1;
-  for (const auto& axis : *swept) {
-    plan.axes.push_back(axis.key);
-    count *= axis.values.size();
-  }
-  for (std::size_t number = 0; number < count; ++number) {
-    auto at = values_at(*swept, number);
-    auto all = assignments;
-    all.insert(all.end(), at.begin(), at.end());
-    auto scenario = world::load_scenario(path, all, data);
-    if (!scenario) return tl::unexpected(scenario.error());
-    plan.cells.push_back({std::move(at), std::move(*scenario)});
-  }
-  return plan;
+  auto file = world::ScenarioFile::open(path, data);
+  if (!file) return tl::unexpected(file.error());
+  return Planner(std::move(*file), assignments, axes)();
 }
 
 }  // namespace flaresim::study

@@ -24,12 +24,14 @@ void Tally::add(const world::Trial& trial) {
   ++trials_;
   ++outcomes_[static_cast<std::size_t>(trial.outcome)];
   ++causes_[static_cast<std::size_t>(trial.cause)];
+  if (trial.outcome == world::Outcome::success && !trial.transport.empty()) ++transports_[trial.transport];
 }
 
 void Tally::add(const Tally& other) {
   trials_ += other.trials_;
   for (std::size_t i = 0; i < outcomes_.size(); ++i) outcomes_[i] += other.outcomes_[i];
   for (std::size_t i = 0; i < causes_.size(); ++i) causes_[i] += other.causes_[i];
+  for (const auto& [transport, count] : other.transports_) transports_[transport] += count;
 }
 
 Rate Tally::punch_rate() const {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ class Tally {
   std::uint64_t count(world::Outcome outcome) const { return outcomes_[static_cast<std::size_t>(outcome)]; }
   std::uint64_t count(world::Cause cause) const { return causes_[static_cast<std::size_t>(cause)]; }
 
+  /// What the punched connections run over, with their number.
+  const std::map<std::string, std::uint64_t>& transports() const { return transports_; }
+
   /// SUCCESS / (SUCCESS + FAILED): the field's number, given that a punch was tried.
   Rate punch_rate() const;
   /// (SUCCESS + CONNECTION_REVERSED) / all trials.
@@ -42,6 +46,7 @@ class Tally {
   std::uint64_t trials_ = 0;
   std::array<std::uint64_t, world::all_outcomes.size()> outcomes_{};
   std::array<std::uint64_t, world::all_causes.size()> causes_{};
+  std::map<std::string, std::uint64_t> transports_;
 };
 
 /// The trials of one pair of NATs, as drawn.

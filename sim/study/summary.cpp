@@ -20,6 +20,8 @@ Summarizer::Summarizer(const Plan& plan) : plan_(plan), groups_(plan.cells.size(
   summary_.description = plan.base.description;
   summary_.seed = plan.base.seed;
   summary_.axes = plan.axes;
+  summary_.replaced = plan.replaced;
+  summary_.not_applicable = plan.not_applicable;
   summary_.build = build_info();
   for (const auto& cell : plan.cells) {
     summary_.cells.push_back({.at = cell.at,

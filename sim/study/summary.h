@@ -37,6 +37,8 @@ struct Summary {
   std::uint64_t seed = 0;
   std::vector<std::string> axes;  ///< of the sweep; empty without one
   std::vector<CellSummary> cells;
+  std::vector<ReplacedAxis> replaced;
+  std::vector<world::Expectation> not_applicable;
   bool interrupted = false;
   std::optional<TrialError> first_error;
   BuildInfo build;
