@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "sim/cli/arguments.h"
@@ -35,6 +37,11 @@ int explain(const ExplainArguments& arguments, const Context& context) {
   const auto data = world::WorldData::load(world::data_directory());
   if (!data) return usage(to_string(data.error()));
 
+  for (const auto& axis : scenario->sweep) {
+    if (std::ranges::find(assignments, axis.key, &world::Assignment::key) != assignments.end()) continue;
+    fmt::print(stderr, "note: the scenario sweeps {0}; choose a cell with --set {0}=… (one of {1})\n",
+               axis.key, fmt::join(axis.values, "; "));
+  }
   const auto trial = context.trial(*scenario, *data, scenario->seed, arguments.trial, {.timeline = true});
   fmt::print("{}", report::story(*scenario, trial));
   return trial.outcome == world::Outcome::unknown ? exit_trials_erred : exit_fine;

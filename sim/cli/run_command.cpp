@@ -224,11 +224,13 @@ void add_run_command(CLI::App& program, Context& context) {
   command->add_option("FILE", arguments->file, "Scenario, in YAML")->required();
   command->add_option("--trials", arguments->trials, "Trials, instead of the scenario's")->type_name("N");
   command->add_option("--seed", arguments->seed, "Seed, instead of the scenario's")->type_name("N");
-  add_repeatable(*command, "--set", arguments->set, "Another value for a key of the scenario; repeatable");
+  add_repeatable(*command, "--set", arguments->set,
+                 "Another value for a key of the scenario, instead of its sweep of that key too; repeatable");
   add_repeatable(
       *command, "--sweep", arguments->sweep,
       "KEY=V1,V2,...: one cell for each value; repeatable, for every combination. A comma before "
-      "word=... belongs to the value (EIM/APDF,udp_timeout=30s); with a ; between values commas do too");
+      "word=... belongs to the value (EIM/APDF,udp_timeout=30s); with a ; between values commas do too. "
+      "Replaces the scenario's own sweep of the same key; other keys are added to it");
   command->add_option("--jobs,-j", arguments->jobs, "Worker processes")
       ->check(CLI::Range(1, max_jobs))
       ->capture_default_str();

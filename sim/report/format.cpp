@@ -1,6 +1,12 @@
 #include "sim/report/format.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "sim/nat/behaviour.h"
 
 namespace flaresim::report {
 namespace {
@@ -14,10 +20,18 @@ void append_rates(std::vector<std::string>& row, const study::Tally& tally) {
   const auto punch = tally.punch_rate();
   const auto direct = tally.direct_rate();
   row.insert(row.end(), {std::to_string(tally.trials()), fraction(punch), percent(punch), interval(punch),
-                         percent(direct), interval(direct)});
+                         percent(direct), interval(direct), won_by(tally)});
 }
 
-const std::vector<std::string> rate_heading{"trials", "punched", "punch_rate", "95 %", "direct_rate", "95 %"};
+const std::vector<std::string> rate_heading{"trials",      "punched", "punch_rate", "95 %",
+                                            "direct_rate", "95 %",    "won by"};
+
+/// `transports=[quic], ip=4`
+std::string list(const std::vector<std::pair<std::string, std::string>>& values) {
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : values) parts.push_back(fmt::format("{}={}", key, value));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
 
 }  // namespace
 
@@ -53,11 +67,48 @@ std::string sentence(const study::Verdict& verdict) {
 }
 
 std::string place(const study::CellSummary& cell) {
-  std::string text;
-  for (const auto& assignment : cell.at) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", assignment.key, assignment.value);
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const auto& assignment : cell.at) values.emplace_back(assignment.key, assignment.value);
+  return list(values);
+}
+
+std::string short_nat(const std::string& nat) {
+  auto behaviour = nat::parse_behaviour(nat);
+  if (!behaviour || behaviour->tcp_mapping != nat::Mapping::address_and_port_dependent ||
+      behaviour->tcp_ports != nat::Ports::random) {
+    return nat;
   }
-  return text;
+  behaviour->tcp_mapping.reset();
+  behaviour->tcp_ports.reset();
+  auto text = to_string(*behaviour);
+  constexpr std::string_view assumed = "/preserve";  // when nothing is said about ports
+  if (text.ends_with(assumed)) text.resize(text.size() - assumed.size());
+  return text + "+tcp-unfriendly";
+}
+
+std::string won_by(const study::Tally& tally) {
+  auto winners = std::vector<std::pair<std::string, std::uint64_t>>(tally.transports().begin(),
+                                                                    tally.transports().end());
+  std::ranges::stable_sort(winners, std::ranges::greater{}, &std::pair<std::string, std::uint64_t>::second);
+  std::vector<std::string> parts;
+  for (const auto& [transport, count] : winners) {
+    parts.push_back(fmt::format("{} {}", transport, share(count, tally.count(world::Outcome::success))));
+  }
+  return parts.empty() ? "-" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::vector<std::string> notes(const study::Summary& summary) {
+  std::vector<std::string> notes;
+  for (const auto& [key, option] : summary.replaced) {
+    notes.push_back(fmt::format("{} replaces the scenario's own sweep of {}", option, key));
+  }
+  for (const auto& expectation : summary.not_applicable) {
+    std::vector<std::pair<std::string, std::string>> when;
+    for (const auto& condition : expectation.when) when.emplace_back(condition.key, condition.value);
+    notes.push_back(
+        fmt::format("not applicable: {} {} when {}", expectation.rate, bounds(expectation), list(when)));
+  }
+  return notes;
 }
 
 Table outcome_table(const study::Tally& tally) {
@@ -96,7 +147,7 @@ Table group_table(const std::vector<study::Group>& groups) {
   Table table{{"nat a", "nat b"}};
   table.front().insert(table.front().end(), rate_heading.begin(), rate_heading.end());
   for (const auto& group : groups) {
-    std::vector<std::string> row{group.nat_a, group.nat_b};
+    std::vector<std::string> row{short_nat(group.nat_a), short_nat(group.nat_b)};
     append_rates(row, group.tally);
     table.push_back(std::move(row));
   }

@@ -23,12 +23,19 @@ std::string sentence(const study::Verdict& verdict);
 /// `peers.a.nat=EIM/APDF, peers.b.nat=linux`
 std::string place(const study::CellSummary& cell);
 
+/// `EIM/APDF+tcp-unfriendly`: a NAT of a population in fewer words than its inline form, for tables.
+std::string short_nat(const std::string& nat);
+/// `quic 71.2 %, tcp 28.8 %` of the punched connections; `-` without any.
+std::string won_by(const study::Tally& tally);
+/// What the command line changed about the scenario's own sweep and expectations, a sentence each.
+std::vector<std::string> notes(const study::Summary& summary);
+
 /// Outcomes and causes that occurred, with their shares.
 Table outcome_table(const study::Tally& tally);
 Table cause_table(const study::Tally& tally);
 /// A row a cell of the sweep.
 Table cell_table(const study::Summary& summary);
-/// A row a pair of NATs.
+/// A row a pair of NATs, as sorted in `groups`.
 Table group_table(const std::vector<study::Group>& groups);
 
 }  // namespace flaresim::report

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "sim/report/format.h"
 #include "sim/report/report.h"
 
 namespace flaresim::report {
@@ -34,10 +35,17 @@ Json causes(const study::Tally& tally) {
   return counts;
 }
 
+Json transports(const study::Tally& tally) {
+  auto counts = Json::object();
+  for (const auto& [transport, count] : tally.transports()) counts[transport] = count;
+  return counts;
+}
+
 void add_tally(Json& into, const study::Tally& tally) {
   into["trials"] = tally.trials();
   into["outcomes"] = outcomes(tally);
   into["causes"] = causes(tally);
+  into["transports"] = transports(tally);
   into["punch_rate"] = rate(tally.punch_rate());
   into["direct_rate"] = rate(tally.direct_rate());
 }
@@ -104,6 +112,7 @@ Json sweep_document(const study::Summary& summary) {
 std::string json(const study::Summary& summary) {
   auto document =
       summary.axes.empty() ? cell_document(summary, summary.cells.front()) : sweep_document(summary);
+  document["notes"] = notes(summary);
   document["interrupted"] = summary.interrupted;
   document["expectations_met"] = summary.met();
   const auto& build = summary.build;

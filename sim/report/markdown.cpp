@@ -41,6 +41,17 @@ std::string layout(const Table& table, std::size_t left, std::size_t room) {
   return text;
 }
 
+std::string rates(const study::Tally& tally) {
+  const auto punch = tally.punch_rate();
+  const auto direct = tally.direct_rate();
+  auto text = layout({{"rate", "value", "95 %", "of"},
+                      {"punch_rate", percent(punch), interval(punch), fraction(punch)},
+                      {"direct_rate", percent(direct), interval(direct), fraction(direct)}},
+                     1, max_bytes);
+  if (!tally.transports().empty()) text += fmt::format("\nWon by {}.\n", escaped(won_by(tally)));
+  return text;
+}
+
 std::string verdicts(const study::Summary& summary) {
   std::string text;
   std::size_t missed = 0;
@@ -58,6 +69,7 @@ std::string verdicts(const study::Summary& summary) {
   }
   if (missed > max_missed) text += fmt::format("- and {} more\n", missed - max_missed);
   if (met + missed > 0) text = fmt::format("Expectations: {} met, {} missed.\n\n", met, missed) + text;
+  for (const auto& note : notes(summary)) text += fmt::format("- note: {}\n", escaped(note));
   return text;
 }
 
@@ -65,15 +77,10 @@ std::string verdicts(const study::Summary& summary) {
 
 std::string markdown(const study::Summary& summary) {
   const auto all = summary.tally();
-  const auto punch = all.punch_rate();
-  const auto direct = all.direct_rate();
   auto text = fmt::format("## {}\n\n{} trials, seed {}{}.\n\n", escaped(summary.scenario), all.trials(),
                           summary.seed, summary.interrupted ? ", interrupted" : "");
-  text += layout({{"rate", "value", "95 %", "of"},
-                  {"punch_rate", percent(punch), interval(punch), fraction(punch)},
-                  {"direct_rate", percent(direct), interval(direct), fraction(direct)}},
-                 1, max_bytes);
-  text += "\n" + verdicts(summary) + "\n" + layout(outcome_table(all), 1, max_bytes);
+  if (summary.axes.empty()) text += rates(all) + "\n";
+  text += verdicts(summary) + "\n" + layout(outcome_table(all), 1, max_bytes);
   if (const auto causes = cause_table(all); causes.size() > 1) text += "\n" + layout(causes, 1, max_bytes);
 
   const auto used = text.size() + reserve_bytes;

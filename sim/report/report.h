@@ -14,8 +14,8 @@ namespace flaresim::report {
 /// sweep.
 std::string text(const study::Summary& summary);
 
-/// One JSON document (RFC 8259): `scenario, seed, trials, outcomes{}, causes{}, punch_rate{value, low, high,
-/// numerator, denominator}, direct_rate{}, groups[], expectations[], build{}`; with a sweep also `cells[]`,
+/// One JSON document (RFC 8259): `scenario, seed, trials, outcomes{}, causes{}, transports{} (of the punched connections), punch_rate{value, low, high,
+/// numerator, denominator}, direct_rate{}, groups[], expectations[], notes[], build{}`; with a sweep also `cells[]`,
 /// each of the same shape with its values in `set{}`, while the top level counts all cells together.
 std::string json(const study::Summary& summary);
 

@@ -1,13 +1,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <functional>
 
 #include "sim/report/format.h"
 #include "sim/report/report.h"
 
 namespace flaresim::report {
 namespace {
+
+constexpr std::size_t max_groups = 15;
 
 /// Columns two blanks apart: the first `left` ones ranged left, the others right.
 std::string layout(const Table& table, std::size_t left) {
@@ -33,8 +35,9 @@ std::string rate_line(const char* name, const study::Rate& rate, const char* mea
 }
 
 std::string rates(const study::Tally& tally) {
+  const auto winners = tally.transports().empty() ? "" : fmt::format("{:<12} {}\n", "won by", won_by(tally));
   return rate_line("punch_rate", tally.punch_rate(), "SUCCESS / (SUCCESS + FAILED)") +
-         rate_line("direct_rate", tally.direct_rate(), "(SUCCESS + CONNECTION_REVERSED) / all");
+         rate_line("direct_rate", tally.direct_rate(), "(SUCCESS + CONNECTION_REVERSED) / all") + winners;
 }
 
 std::string verdicts(const study::Summary& summary) {
@@ -49,20 +52,39 @@ std::string verdicts(const study::Summary& summary) {
   return text;
 }
 
+/// The pairs of NATs that were drawn most often.
+std::string groups_of(const study::CellSummary& cell) {
+  auto groups = cell.groups;
+  std::ranges::stable_sort(groups, std::ranges::greater{},
+                           [](const study::Group& group) { return group.tally.trials(); });
+  if (groups.size() > max_groups) groups.resize(max_groups);
+  auto text = layout(group_table(groups), 2);
+  if (const auto more = cell.groups.size() - groups.size(); more > 0) {
+    text += fmt::format("and {} more pairs of NATs, in the run's summary.json\n", more);
+  }
+  return text;
+}
+
+std::string counts(const study::Tally& tally) {
+  auto text = layout(outcome_table(tally), 1);
+  if (const auto causes = cause_table(tally); causes.size() > 1) text += "\n" + layout(causes, 1);
+  return text;
+}
+
 }  // namespace
 
 std::string text(const study::Summary& summary) {
   const auto all = summary.tally();
   auto text = fmt::format("{}: {} trials, seed {}{}\n\n", summary.scenario, all.trials(), summary.seed,
                           summary.interrupted ? ", interrupted" : "");
-  text += rates(all) + "\n" + layout(outcome_table(all), 1);
-  if (const auto causes = cause_table(all); causes.size() > 1) text += "\n" + layout(causes, 1);
-  if (!summary.axes.empty()) {
-    text += "\n" + layout(cell_table(summary), summary.axes.size());
-  } else if (const auto& groups = summary.cells.front().groups; groups.size() > 1) {
-    text += "\n" + layout(group_table(groups), 2);
+  if (summary.axes.empty()) {
+    text += rates(all) + "\n" + counts(all);
+    if (const auto& cell = summary.cells.front(); cell.groups.size() > 1) text += "\n" + groups_of(cell);
+  } else {
+    text += layout(cell_table(summary), summary.axes.size()) + "\nAll cells together:\n\n" + counts(all);
   }
   if (const auto judged = verdicts(summary); !judged.empty()) text += "\n" + judged;
+  for (const auto& note : notes(summary)) text += fmt::format("note: {}\n", note);
   return text;
 }
 

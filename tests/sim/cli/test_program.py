@@ -341,6 +341,72 @@ def test_text_shows_both_rates_with_their_denominators(tmp_path):
     assert "direct_rate   66.7 %  [30.0, 90.3]   4 of 6           (SUCCESS + CONNECTION_REVERSED) / all" in done.stdout
 
 
+# A scenario's own sweep.
+
+SWEEP = """sweep:
+  peers.a.nat: [linux, "EIM/EIF,udp_timeout=9s"]
+expect:
+  - {when: {peers.a.nat: linux}, punch_rate: {at_least: 0.5}}
+  - {when: {peers.a.nat: "EIM/EIF,udp_timeout=9s"}, punch_rate: {at_most: 0.4}}
+"""
+VALUES = "peers.a.nat=linux,EIM/EIF,udp_timeout=9s"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "md", "junit"])
+def test_a_scenarios_own_sweep_is_as_if_from_the_command_line(tmp_path, form):
+    expect = "expect: {punch_rate: {at_least: 0.5}}"
+    own = scenario(tmp_path, "SF", expect="sweep: {peers.a.nat: [linux, 'EIM/EIF,udp_timeout=9s']}\n" + expect)
+    mine = run(tmp_path, own, "--format", form)
+    given = run(tmp_path, scenario(tmp_path, "SF", expect=expect), "--format", form, "--sweep", VALUES)
+    assert mine.returncode == given.returncode == 0
+    if form == "md":  # ends with the command line
+        mine.stdout, given.stdout = (text.split("```")[0] for text in (mine.stdout, given.stdout))
+    assert mine.stdout == given.stdout
+
+
+def test_each_cell_is_held_against_its_own_expectations(tmp_path):
+    done = run(tmp_path, scenario(tmp_path, "SF", expect=SWEEP))
+    assert done.returncode == 99
+    assert "met: punch_rate 50.0 % [9.5, 90.5] of 2 is at least 0.5 (peers.a.nat=linux)" in done.stdout
+    assert (
+        "MISSED: punch_rate 50.0 % [9.5, 90.5] of 2 is not at most 0.4 (peers.a.nat=EIM/EIF,udp_timeout=9s)"
+        in done.stdout
+    )
+    assert "note:" not in done.stdout
+
+
+def test_what_the_command_line_leaves_out_is_said(tmp_path):
+    path = scenario(tmp_path, "SF", expect=SWEEP)
+    for option in ("--set", "--sweep"):
+        done = run(tmp_path, path, option, "peers.a.nat=linux")
+        assert done.returncode == 0, done.stderr
+        assert f"note: {option} replaces the scenario's own sweep of peers.a.nat\n" in done.stdout
+        assert "note: not applicable: punch_rate at most 0.4 when peers.a.nat=EIM/EIF,udp_timeout=9s\n" in done.stdout
+
+
+def test_a_condition_that_no_cell_meets_is_2(tmp_path):
+    path = scenario(tmp_path, "S", expect="expect: [{when: {seed: 3}, punch_rate: {at_least: 0}}]\nseed: 2")
+    done = run(tmp_path, path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{path}:5:18: no cell meets these conditions\n")
+
+
+def test_the_resolved_scenario_has_the_sweep_of_the_command_line(tmp_path):
+    first = run(tmp_path, scenario(tmp_path, "SF", expect=SWEEP), "--sweep", "seed=4,5", "--format", "csv")
+    again = run(tmp_path, str(only_result(tmp_path) / "scenario.yaml"), "--format", "csv")
+    assert again.returncode == first.returncode == 99
+    assert again.stdout == first.stdout
+
+
+def test_explain_says_which_cell_it_tells_of(tmp_path):
+    path = scenario(tmp_path, "SF", expect=SWEEP)
+    done = call(tmp_path, "explain", path, "--trial", "1")
+    assert "choose a cell with --set peers.a.nat=" in done.stderr
+    done = call(tmp_path, "explain", path, "--trial", "1", "--set", "peers.a.nat=linux")
+    assert done.stderr == ""
+    assert "A: NAT linux" in done.stdout
+
+
 # Progress, and the other commands.
 
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "sim/report/format.h"
+
 namespace flaresim::report {
 namespace {
 
@@ -31,6 +33,13 @@ world::Trial failed(const std::string& nat) {
   trial.outcome = world::Outcome::failed;
   trial.cause = world::Cause::refused;
   trial.a.nat = nat;
+  return trial;
+}
+
+world::Trial punched(const std::string& transport) {
+  world::Trial trial;
+  trial.outcome = world::Outcome::success;
+  trial.transport = transport;
   return trial;
 }
 
@@ -80,9 +89,66 @@ TEST(Markdown, EscapesWhatWouldEndACell) {
 }
 
 TEST(Text, LinesUpCellsUnderTheirHeading) {
-  EXPECT_THAT(text(summary_of(plan_with("seed", "1"), {failed("linux")})),
-              HasSubstr("seed  trials  punched  punch_rate         95 %  direct_rate         95 %\n"
-                        "1          1   0 of 1       0.0 %  [0.0, 79.3]        0.0 %  [0.0, 79.3]\n"));
+  EXPECT_THAT(
+      text(summary_of(plan_with("seed", "1"), {failed("linux")})),
+      HasSubstr("seed  trials  punched  punch_rate         95 %  direct_rate         95 %  won by\n"
+                "1          1   0 of 1       0.0 %  [0.0, 79.3]        0.0 %  [0.0, 79.3]       -\n"));
+}
+
+TEST(Text, SharesOutThePunchesAmongTheTransportsThatWonThem) {
+  auto plan = plan_with("seed", "1");
+  plan.axes.clear();
+  plan.cells[0].at.clear();
+  auto reversed = punched("tcp");
+  reversed.outcome = world::Outcome::connection_reversed;
+  const auto summary = summary_of(
+      plan, {punched("tcp"), punched("quic"), punched("quic"), punched("quic"), reversed, failed("x")});
+  EXPECT_THAT(text(summary), HasSubstr("\nwon by       quic 75.0 %, tcp 25.0 %\n"));
+  EXPECT_THAT(markdown(summary), HasSubstr("\nWon by quic 75.0 %, tcp 25.0 %.\n"));
+  EXPECT_THAT(json(summary), HasSubstr("\"transports\": {\n    \"quic\": 3,\n    \"tcp\": 1\n  }"));
+  EXPECT_THAT(text(summary_of(plan, {failed("x")})), Not(HasSubstr("won by")));
+}
+
+TEST(Text, ShowsTheLargestGroupsAndSaysHowManyMoreThereAre) {
+  auto plan = plan_with("seed", "1");
+  plan.axes.clear();
+  plan.cells[0].at.clear();
+  std::vector<world::Trial> trials;
+  for (int nat = 10; nat < 30; ++nat) {
+    for (int i = 0; i < nat; ++i) trials.push_back(failed("nat" + std::to_string(nat)));
+  }
+  const auto summary = summary_of(plan, trials);
+  const auto shown = text(summary);
+  EXPECT_THAT(shown, HasSubstr("and 5 more pairs of NATs, in the run's summary.json\n"));
+  EXPECT_LT(shown.find("nat29"), shown.find("nat28"));
+  EXPECT_THAT(shown, HasSubstr("nat15"));
+  EXPECT_THAT(shown, Not(HasSubstr("nat14")));
+  EXPECT_THAT(json(summary), HasSubstr("nat10"));
+}
+
+TEST(Text, SaysWhatTheCommandLineChanged) {
+  auto plan = plan_with("seed", "1");
+  plan.replaced = {{"transports", "--set"}};
+  plan.not_applicable = {{"punch_rate", 0.89, 0.95, {{"transports", "[quic]"}, {"ip", "4"}}}};
+  const auto summary = summary_of(plan, {failed("x")});
+  const std::vector<std::string> expected{
+      "--set replaces the scenario's own sweep of transports",
+      "not applicable: punch_rate at least 0.89 and at most 0.95 when transports=[quic], ip=4"};
+  for (const auto& note : expected) {
+    EXPECT_THAT(text(summary), HasSubstr("note: " + note + "\n"));
+    EXPECT_THAT(json(summary), HasSubstr("\"" + note + "\""));
+  }
+}
+
+TEST(ShortNat, MarksTcpUnfriendlyOnesOfAPopulation) {
+  const auto marked = [](const std::string& nat) {
+    return short_nat(nat + ",tcp_mapping=APDM,tcp_ports=random");
+  };
+  EXPECT_EQ(marked("EIM/APDF/preserve"), "EIM/APDF+tcp-unfriendly");
+  EXPECT_EQ(marked("EIM/EIF/sequential"), "EIM/EIF/sequential+tcp-unfriendly");
+  EXPECT_EQ(marked("EIM/APDF,udp_timeout=30s"), "EIM/APDF/preserve,udp_timeout=30s+tcp-unfriendly");
+  for (const auto* nat : {"EIM/APDF", "linux", "?", "EIM/APDF,tcp_mapping=APDM"})
+    EXPECT_EQ(short_nat(nat), nat);
 }
 
 TEST(Story, HasASentenceForEveryCause) {
