@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <string_view>
@@ -208,24 +210,43 @@ class Planner {
   }
 
   tl::expected<bool, world::ScenarioError> hold(const std::vector<world::Condition>& conditions,
-                                                const Cell& cell) const {
+                                                const Cell& cell) {
     for (const auto& condition : conditions) {
-      auto all = all_with(cell.at);
-      const auto given = file_.gives(condition.key, all);
-      if (!given) return tl::unexpected(given.error());
-      if (!*given && is_replaced(condition.key)) return false;
-      if (!*given) {
-        return tl::unexpected(complaint(
-            condition, fmt::format("'{}' is neither swept nor set in the scenario", condition.key)));
-      }
-      all.push_back(own(condition));
-      auto same = file_.read(all);
-      if (!same) return tl::unexpected(same.error());
-      same->sweep.clear();
-      same->expect = cell.scenario.expect;
-      if (*same != cell.scenario) return false;
+      const auto holds = hold(condition, cell);
+      if (!holds || !*holds) return holds;
     }
     return true;
+  }
+
+  /// Reads the scenario no more often than the key has values, unless another axis has a part in them.
+  tl::expected<bool, world::ScenarioError> hold(const world::Condition& condition, const Cell& cell) {
+    const auto at = std::ranges::find(cell.at, condition.key, &world::Assignment::key);
+    const auto involved = std::ranges::count_if(
+        cell.at, [&](const auto& assignment) { return touches(assignment.key, condition.key); });
+    if (involved > (at == cell.at.end() ? 0 : 1)) return compare(condition, cell);
+    const std::array known{condition.key, condition.value, at == cell.at.end() ? std::string() : at->value};
+    if (const auto found = held_.find(known); found != held_.end()) return found->second;
+    const auto holds = compare(condition, cell);
+    if (holds) held_[known] = *holds;
+    return holds;
+  }
+
+  tl::expected<bool, world::ScenarioError> compare(const world::Condition& condition,
+                                                   const Cell& cell) const {
+    auto all = all_with(cell.at);
+    const auto given = file_.gives(condition.key, all);
+    if (!given) return tl::unexpected(given.error());
+    if (!*given && is_replaced(condition.key)) return false;
+    if (!*given) {
+      return tl::unexpected(
+          complaint(condition, fmt::format("'{}' is neither swept nor set in the scenario", condition.key)));
+    }
+    all.push_back(own(condition));
+    auto same = file_.read(all);
+    if (!same) return tl::unexpected(same.error());
+    same->sweep.clear();
+    same->expect = cell.scenario.expect;
+    return *same == cell.scenario;
   }
 
   static world::Assignment own(const world::Condition& condition) {
@@ -240,6 +261,7 @@ class Planner {
   std::vector<world::Assignment> assignments_;
   std::vector<Axis> axes_;  ///< of the command line
   std::vector<Source> sources_;
+  std::map<std::array<std::string, 3>, bool> held_;  ///< by a condition and the cell's value of its key
   Plan plan_;
 };
 

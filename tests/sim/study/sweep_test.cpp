@@ -157,6 +157,17 @@ TEST(Expectations, CompareWhatValuesMean) {
   EXPECT_THAT(bounds(plan), ElementsAre(ElementsAre(0.1), IsEmpty(), IsEmpty(), IsEmpty()));
 }
 
+TEST(Expectations, SeeThroughAxesOfTheSameThing) {
+  const auto plan =
+      plan_of(head +
+              "sweep: {peers.a: [{nat: open}, {nat: linux, access: cable}], peers.a.nat: [open, linux]}\n"
+              "expect:\n" +
+              expecting("peers.a: {nat: linux, access: cable}", "0.1") +
+              expecting("peers.a.nat: open", "0.2"))
+          .value();
+  EXPECT_THAT(bounds(plan), ElementsAre(ElementsAre(0.2), IsEmpty(), ElementsAre(0.2), ElementsAre(0.1)));
+}
+
 TEST(Expectations, MayNameAKeyThatIsSetAndNotSwept) {
   const auto text = head + "expect:\n" + expecting("peers.a.nat: linux", "0.1");
   EXPECT_THAT(bounds(plan_of(text).value()), ElementsAre(ElementsAre(0.1)));
