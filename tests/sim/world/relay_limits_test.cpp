@@ -62,7 +62,7 @@ struct RelayedPair : testing::Test {
     auto& b = world.b();
     run(connect(b));
     EXPECT_TRUE(
-        run(b.node->relay_client().reserve(world.relay().node->id(), world.addresses_of(world.relay()))));
+        run(b.node->relay_client().reserve(world.relay().node->id(), world.addresses_of(world.relay(), world::Transport::tcp))));
     run(connect(world.a()));
     world.simulation().run_for(5s);
   }
@@ -81,7 +81,7 @@ struct RelayedPair : testing::Test {
   }
   io::Task<swarm::ConnectionPtr> connect(world::Machine& peer) {
     auto& relay = world.relay();
-    swarm::DialRequest request{relay.node->id(), world.addresses_of(relay), false, std::nullopt, {}};
+    swarm::DialRequest request{relay.node->id(), world.addresses_of(relay, world::Transport::tcp), false, std::nullopt, {}};
     auto report = co_await peer.node->swarm().dial(std::move(request));
     co_return report.connection;
   }
@@ -164,7 +164,7 @@ TEST_F(RelayedPair, AConnectionBetweenPeersThatCannotPunchLivesForTwoMinutes) {
   a.swarm().on_disconnected([&](const swarm::ConnectionPtr& connection) {
     if (connection->remote() == b) ended_at = world.simulation().now();
   });
-  const auto circuit = world.addresses_of(world.relay())
+  const auto circuit = world.addresses_of(world.relay(), world::Transport::tcp)
                            .front()
                            .with_peer(world.relay().node->id())
                            .encapsulate(Multiaddr::circuit());
