@@ -173,6 +173,7 @@ OwnAddresses& Swarm::addresses() { return state_->addresses; }
 const SwarmCounters& Swarm::counters() const { return state_->counters; }
 
 io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {
+  if (state_->down) return io::fail(Error::shut_down);
   const auto endpoint = address.endpoint();
   const auto transport = address.transport();
   if (!endpoint || (transport != Transport::tcp && transport != Transport::quic_v1)) {

@@ -74,7 +74,7 @@ TEST(Dial, SaysWhyEachAddressFailed) {
   auto& c = world.add("3.3.3.3");
   const auto began = world.scheduler.now();
   const auto report = world.run_dial(a, request_for(c.id(), {
-                                                                "/ip4/2.2.2.2/udp/4001/quic-v1",
+                                                                "/ip4/2.2.2.2/tcp/4001/ws",
                                                                 circuit_address,
                                                                 "/ip4/2.2.2.2/tcp/9",
                                                                 tcp_address(1),
@@ -91,7 +91,7 @@ TEST(Dial, SaysWhyEachAddressFailed) {
                           entry(tcp_address(1), std::make_error_code(std::errc::timed_out)),
                           entry(b.address().to_string(), security::NoiseError::peer_mismatch),
                           entry(circuit_address, Error::no_transport),
-                          entry("/ip4/2.2.2.2/udp/4001/quic-v1", Error::no_transport),
+                          entry("/ip4/2.2.2.2/tcp/4001/ws", Error::no_transport),
                           entry("/dns4/example.org/tcp/4001", Error::no_transport)));
   EXPECT_EQ(world.scheduler.now() - began, 5s);  // the limit of the silent one
 }
@@ -209,7 +209,7 @@ TEST(Dial, SaysWhatIsWrongWithARequest) {
   auto& b = world.add("2.2.2.2");
   EXPECT_EQ(world.run_dial(a, request_for(a.id(), {tcp_address(1)})).error, Error::self_dial);
   EXPECT_EQ(world.run_dial(a, request_for(b.id(), {})).error, Error::no_address);
-  const auto nothing = world.run_dial(a, request_for(b.id(), {"/ip4/2.2.2.2/udp/4001/quic-v1"}));
+  const auto nothing = world.run_dial(a, request_for(b.id(), {"/ip4/2.2.2.2/tcp/4001/ws"}));
   EXPECT_EQ(nothing.error, Error::no_transport);
   EXPECT_THAT(nothing.failures, SizeIs(1));
   a.swarm->shut_down();
@@ -217,10 +217,10 @@ TEST(Dial, SaysWhatIsWrongWithARequest) {
   EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/5000")).error(), Error::shut_down);
 }
 
-TEST(Listen, RefusesWhatIsNoTcpAddress) {
+TEST(Listen, RefusesWhatItHasNoTransportFor) {
   SwarmWorld world;
   auto& a = world.add("1.1.1.1");
-  EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/udp/5000/quic-v1")).error(), Error::no_transport);
+  EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/5000/ws")).error(), Error::no_transport);
   EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/4001")).error(), std::errc::address_in_use);
   EXPECT_THAT(a.swarm->addresses().listening(), ElementsAre(a.address()));
 }
