@@ -7,6 +7,9 @@
 #include <map>
 #include <memory>
 
+#include "protocols/security/noise.h"
+#include "protocols/security/tls.h"
+#include "protocols/swarm/swarm.h"
 #include "sim/os/node_session.h"
 
 namespace flaresim::os {
@@ -22,6 +25,7 @@ struct NodeArguments {
   std::string identity;
   std::optional<std::uint64_t> seed;
   crypto::KeyType key_type = crypto::KeyType::ed25519;
+  std::vector<std::string> security = swarm::SwarmProfile{}.security;
   bool relay_service = false;
   std::vector<std::string> reserve;
   std::string dial;
@@ -56,6 +60,10 @@ std::map<std::string, crypto::KeyType> key_types() {
           {"rsa", KeyType::rsa}};
 }
 
+std::map<std::string, std::string> security_protocols() {
+  return {{"noise", std::string(security::noise_protocol)}, {"tls", std::string(security::tls_protocol)}};
+}
+
 crypto::PrivateKey identity_of(const NodeArguments& arguments) {
   auto random = arguments.seed ? io::Random(*arguments.seed) : io::Random::from_entropy();
   if (arguments.identity.empty()) return crypto::PrivateKey::generate(random, arguments.key_type);
@@ -69,6 +77,7 @@ NodeOptions options_of(const NodeArguments& arguments) {
   for (const auto& text : arguments.listen) options.listen.push_back(parse_address("--listen", text));
   for (const auto& text : arguments.reserve) options.reserve.push_back(parse_peer_address("--reserve", text));
   if (!arguments.dial.empty()) options.dial = parse_peer_address("--dial", arguments.dial);
+  options.security = arguments.security;
   options.relay_service = arguments.relay_service;
   options.pings = arguments.pings;
   options.punch_wait = std::chrono::milliseconds(arguments.punch_wait_ms);
@@ -109,6 +118,14 @@ void add_node_command(CLI::App& program) {
       ->transform(CLI::CheckedTransformer(key_types()))
       ->type_name("TYPE")
       ->default_str("ed25519");
+  command
+      ->add_option("--security", arguments->security,
+                   "What TCP and relayed connections are secured with, the preferred one first")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->transform(CLI::CheckedTransformer(security_protocols()))
+      ->type_name("LIST")
+      ->default_str("noise,tls");
   command->add_flag("--relay-service", arguments->relay_service, "Relay for others");
   repeatable(command->add_option("--reserve", arguments->reserve,
                                  "Be reachable through this relay (…/p2p/RELAY); repeatable"));

@@ -15,6 +15,8 @@ namespace flaresim::os {
 struct NodeOptions {
   crypto::PrivateKey identity;
   std::vector<multiformats::Multiaddr> listen{};
+  std::vector<std::string>
+      security{};  ///< as in `swarm::SwarmProfile`: protocol ids, the preferred one first
   bool relay_service = false;
   std::vector<multiformats::Multiaddr> reserve{};  ///< relays, each with its `/p2p/…`
   std::optional<multiformats::Multiaddr> dial{};   ///< with its `/p2p/…`

@@ -18,6 +18,12 @@ using multiformats::Multiaddr;
 using multiformats::PeerId;
 using swarm::ConnectionPtr;
 
+node::NodeProfile profile_of(const NodeOptions& options) {
+  node::NodeProfile profile;
+  profile.swarm.security = options.security;
+  return profile;
+}
+
 /// One run of the program. Outlives every coroutine that it starts.
 class NodeSession {
  public:
@@ -25,7 +31,7 @@ class NodeSession {
       : scheduler_(scheduler),
         options_(options),
         report_(options.json),
-        node_(network, options.identity),
+        node_(network, options.identity, profile_of(options)),
         connected_(scheduler),
         interrupts_(scheduler.context(), SIGINT, SIGTERM) {}
 

@@ -15,6 +15,7 @@ import pytest
 
 PROGRAM = os.environ["FLARESIM"]
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+QUIC_LOOPBACK = "/ip4/127.0.0.1/udp/0/quic-v1"
 
 
 class Node:
@@ -227,6 +228,42 @@ def test_a_key_of_any_type_is_an_identity(start, listener, tmp_path, key_type, p
     assert listener("--identity", str(tmp_path / "identity")).id == server.id
 
 
+@pytest.mark.parametrize("server_accepts,client_prefers,agreed", [
+    (["--security", "tls"], [], "/tls/1.0.0"),
+    ([], ["--security", "tls"], "/tls/1.0.0"),
+    ([], ["--security", "tls,noise"], "/tls/1.0.0"),
+    (["--security", "tls,noise"], ["--security", "noise,tls"], "/noise"),
+])
+def test_the_dialler_prefers_among_what_both_accept(start, listener, server_accepts, client_prefers, agreed):
+    server = listener(*server_accepts)
+    client = start("--listen", LOOPBACK, "--dial", server.address, "--ping", "1", *client_prefers)
+    assert client.wait() == 0
+    assert client.wait_for("connected", peer=server.id)["security"] == agreed
+    assert server.wait_for("connected")["security"] == agreed
+
+
+def test_peers_without_a_common_security_protocol_do_not_connect(start, listener):
+    server = listener("--security", "tls")
+    client = start("--listen", LOOPBACK, "--dial", server.address, "--security", "noise")
+    assert client.wait() == 1
+    assert client.wait_for("dial_failed", peer=server.id)
+    assert not server.all("connected")
+
+
+def test_processes_meet_over_quic(start, listener):
+    server = start("--listen", QUIC_LOOPBACK)
+    (address,) = server.wait_for("listening")["addresses"]
+    client = start("--listen", QUIC_LOOPBACK, "--dial", address, "--ping", "2")
+    assert client.wait() == 0
+    listening = client.wait_for("listening")
+    connected = client.wait_for("connected", address=address.split("/p2p/")[0])
+    assert (connected["security"], connected["muxer"]) == ("tls", "quic")
+    assert len(client.all("ping")) == 2
+    # Dialled from the socket that the client listens on, so this is where the server sees it.
+    observed = client.wait_for("identified")["observed_address"]
+    assert listening["addresses"] == [observed + "/p2p/" + listening["peer"]]
+
+
 def test_what_a_peer_pushes_is_told(listener):
     relay = listener("--relay-service")
     target = listener("--reserve", relay.address)
@@ -255,6 +292,7 @@ def test_people_read_lines(listener):
         ["--seed", "1", "--identity", "x"],
         ["--identity", "/dev/null"],
         ["--key-type", "dsa"],
+        ["--security", "noise,plaintext"],
         ["--dial", "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA", "--punch-wait", "10"],
         ["--no-such-option"],
     ],
