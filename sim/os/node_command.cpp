@@ -9,7 +9,6 @@
 
 #include "protocols/security/noise.h"
 #include "protocols/security/tls.h"
-#include "protocols/swarm/swarm.h"
 #include "sim/os/node_session.h"
 
 namespace flaresim::os {

@@ -8,6 +8,7 @@
 
 #include "protocols/crypto/keys.h"
 #include "protocols/multiformats/multiaddr.h"
+#include "protocols/swarm/swarm.h"
 
 namespace flaresim::os {
 
@@ -15,8 +16,8 @@ namespace flaresim::os {
 struct NodeOptions {
   crypto::PrivateKey identity;
   std::vector<multiformats::Multiaddr> listen{};
-  std::vector<std::string>
-      security{};  ///< as in `swarm::SwarmProfile`: protocol ids, the preferred one first
+  /// Protocol ids, the preferred one first.
+  std::vector<std::string> security = swarm::SwarmProfile{}.security;
   bool relay_service = false;
   std::vector<multiformats::Multiaddr> reserve{};  ///< relays, each with its `/p2p/…`
   std::optional<multiformats::Multiaddr> dial{};   ///< with its `/p2p/…`
