@@ -119,14 +119,17 @@ def test_relayed_connection(world, relay, dialler, listener):
         assert connected["security"] == world.stack.circuit_security
         assert connected["muxer"] == "/yamux/1.0.0"
         assert connected["limit"]["duration_s"] == LIMIT[relay]["duration_s"]
-        # js-libp2p says what the handshake has left of it.
-        assert LIMIT[relay]["bytes"] - 4096 < connected["limit"]["bytes"] <= LIMIT[relay]["bytes"]
+        # js-libp2p says what the handshake has left of it: that of TLS, with RSA, costs most.
+        assert LIMIT[relay]["bytes"] - 16 * 1024 < connected["limit"]["bytes"] <= LIMIT[relay]["bytes"]
     learnt = visitor.wait_for("identified", peer=reserver.id)
     assert learnt["agent"].startswith(AGENT[listener])
 
 
 @pytest.fixture
-def lab():
+def lab(combination):
+    stack, key_type, _ = combination
+    if key_type not in stack.punch_key_types:
+        pytest.skip("not run: one key type is enough")
     with Lab() as made:
         made.refuse_unsolicited("dialler")
         yield made
@@ -155,6 +158,7 @@ def test_dcutr(private_world, lab, relay, dialler):
         visitor = start("dialler", dialler, "--dial", circuit, "--ping", "1").wait_until_listening()
         assert visitor.wait_for("done")["path"] == "direct"
         visitor.wait_for("ping", peer=target.id, path="direct")
+        assert visitor.wait() == 0  # before it is told to end, which it is about to do by itself
     else:
         visitor.wait_until_listening()
         # A ping of js-libp2p over a relayed connection would dial the relay again, and DCUtR's dial join that dial.
