@@ -165,8 +165,8 @@ class RunCommand {
 
   std::string error_text(const study::Summary& summary) const {
     const auto& first = *summary.first_error;
-    auto replay =
-        fmt::format("{} explain {} --trial {}", context_.program, quoted(arguments_.file), first.index);
+    auto replay = fmt::format("{} explain {} --trial {}", quoted(context_.program), quoted(arguments_.file),
+                              first.index);
     if (!arguments_.seed.empty()) replay += " --seed " + quoted(arguments_.seed);
     for (const auto& argument : arguments_.set) replay += " --set " + quoted(argument);
     for (const auto& assignment : summary.cells[first.cell].at) {

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -59,7 +60,7 @@ def test_a_missed_expectation_is_99(tmp_path):
     done = run(tmp_path, path)
     assert done.returncode == 99
     assert "MISSED: punch_rate 50.0 % [15.0, 85.0] of 4 is not at least 0.75" in done.stdout
-    assert f"rerun: {SCRIPTED} run {path} --quiet" in done.stderr
+    assert f"rerun: {shlex.quote(SCRIPTED)} run {path} --quiet" in done.stderr
 
 
 def test_a_rate_without_a_value_misses_its_expectation(tmp_path):
@@ -77,7 +78,7 @@ def test_a_trial_that_goes_wrong_is_3_and_says_how_to_look_at_it(tmp_path, lette
     assert done.returncode == 3
     assert f"1 of 4 trials went wrong, the first with: " in done.stderr
     assert words in done.stderr
-    assert f"explain: {SCRIPTED} explain {path} --trial 2 --seed 9 --set observers=2" in done.stderr
+    assert f"explain: {shlex.quote(SCRIPTED)} explain {path} --trial 2 --seed 9 --set observers=2" in done.stderr
     assert re.search(r"SUCCESS +3 +75.0 %", done.stdout)
 
 
@@ -138,7 +139,7 @@ def test_an_interruption_is_130_keeps_its_rows_and_is_continued(tmp_path, number
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"rerun: {SCRIPTED} run {path}" in stderr
+    assert f"rerun: {shlex.quote(SCRIPTED)} run {path}" in stderr
     document = json.loads(stdout)
     assert document["interrupted"] is True
     assert (document["trials"], document["planned_trials"]) == (3, 6)
@@ -310,7 +311,7 @@ def test_junit_has_a_case_a_cell_and_expectation(tmp_path):
     failure = cases["peers.a.nat=linux: direct_rate at most 0.4"].find("failure")
     assert failure.get("message") == "direct_rate 50.0 % [9.5, 90.5] of 2 is not at most 0.4"
     assert "silence: 1 (50.0 %)" in failure.text
-    assert f"rerun: {SCRIPTED} run {path}" in failure.text
+    assert f"rerun: {shlex.quote(SCRIPTED)} run {path}" in failure.text
 
 
 def test_junit_shows_trials_that_went_wrong(tmp_path):
