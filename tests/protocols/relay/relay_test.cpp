@@ -433,6 +433,17 @@ TEST_F(StopTest, AnswersMalformedRequestsWith400AndOthersWith401) {
   EXPECT_EQ(b.swarm().connections().size(), 1u);
 }
 
+TEST_F(StopTest, ACircuitThatComesAfterTheClientHasStoppedIs203) {
+  world.connect(relay, b);
+  auto stream = world.open(relay, b, stop_protocol);
+  b.node.relay_client().stop();
+  ASSERT_TRUE(world.run(support::write_all(stream, framed(stop_connect_message(a.id().bytes())))));
+  EXPECT_EQ(world.run(support::read_frame(stream)).value(), stop_status_message(203));
+  stream = nullptr;  // the relay hangs up as well
+  world.scheduler.run_for(1s);
+  EXPECT_EQ(b.swarm().connection_to(relay.id())->streams(), 0u);
+}
+
 TEST_F(StopTest, ACircuitThatCarriesNoHandshakeIsDroppedInTime) {
   world.connect(relay, b);
   const auto stream = world.open(relay, b, stop_protocol);
