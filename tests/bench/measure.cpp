@@ -17,7 +17,9 @@ Sizes Sizes::smoke() {
           .trials_per_round = 1,
           .idle_hosts = 20,
           .relayed_pairs = 2,
-          .population_trials = 3};
+          .population_trials = 3,
+          .handshakes_per_round = 2,
+          .quic_hosts = 3};
 }
 
 CpuTime cpu_now() {

@@ -14,6 +14,8 @@ struct Sizes {
   std::size_t idle_hosts = 10'000;
   std::size_t relayed_pairs = 100;
   std::uint64_t population_trials = 200;
+  int handshakes_per_round = 100;
+  std::size_t quic_hosts = 142;  ///< each connected to every other: 10 011 connections
 
   /// Enough to see that everything works.
   static Sizes smoke();
@@ -45,5 +47,6 @@ Memory memory_now();
 void register_packets(const Sizes& sizes);
 void register_trial(const Sizes& sizes);
 void register_memory(const Sizes& sizes);
+void register_handshakes(const Sizes& sizes);
 
 }  // namespace flaresim::bench
