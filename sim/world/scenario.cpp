@@ -93,7 +93,8 @@ class ScenarioReader {
 
   ProtocolSpec read_protocol(const Value& value) {
     ProtocolSpec protocol;
-    Keys keys(reader_, value, "protocol", {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role"});
+    Keys keys(reader_, value, "protocol",
+              {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role", "security"});
     if (const auto* roles = keys.find("roles")) {
       protocol.roles = read_word(*roles, "role option",
                                  std::array{Roles::spec, Roles::legacy, Roles::swap_on_last_attempt});
@@ -103,6 +104,13 @@ class ScenarioReader {
     }
     if (const auto* fixed = keys.find("accepted_socket_takes_punch_role")) {
       protocol.accepted_socket_takes_punch_role = reader_.truth(*fixed);
+    }
+    if (const auto* list = keys.find("security")) {
+      protocol.security.clear();
+      for (const auto* item : reader_.list(*list)) {
+        protocol.security.push_back(
+            read_word(*item, "security protocol", std::array{Security::noise, Security::tls}));
+      }
     }
     return protocol;
   }
@@ -181,6 +189,16 @@ std::string_view to_string(Transport transport) {
       return "tcp";
     case Transport::quic:
       return "quic";
+  }
+  return "?";
+}
+
+std::string_view to_string(Security security) {
+  switch (security) {
+    case Security::noise:
+      return "noise";
+    case Security::tls:
+      return "tls";
   }
   return "?";
 }

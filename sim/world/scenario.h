@@ -16,6 +16,10 @@ namespace flaresim::world {
 enum class Transport { tcp, quic };
 std::string_view to_string(Transport transport);
 
+/// What TCP and relayed connections are secured with. QUIC has TLS inside.
+enum class Security { noise, tls };
+std::string_view to_string(Security security);
+
 /// Which end of a punched connection is its client. A is the peer that dialled over the relay and gets SYNC.
 enum class Roles {
   spec,                  ///< A (libp2p specification, relay/DCUtR.md)
@@ -74,6 +78,8 @@ struct ProtocolSpec {
   /// A TCP connection that was accepted while a punch was under way has the role of the punch instead of a
   /// server's.
   bool accepted_socket_takes_punch_role = false;
+  std::vector<Security> security{Security::noise,
+                                 Security::tls};  ///< the preferred one first; no other is spoken
   bool operator==(const ProtocolSpec&) const = default;
 };
 

@@ -48,6 +48,9 @@ void emit_protocol(YAML::Emitter& out, const ProtocolSpec& protocol) {
   out << YAML::Key << "quic_initial_rtt" << YAML::Value << duration_text(protocol.quic_initial_rtt);
   out << YAML::Key << "accepted_socket_takes_punch_role" << YAML::Value
       << (protocol.accepted_socket_takes_punch_role ? "true" : "false");
+  out << YAML::Key << "security" << YAML::Value << YAML::Flow << YAML::BeginSeq;
+  for (const auto security : protocol.security) out << std::string(to_string(security));
+  out << YAML::EndSeq;
   out << YAML::EndMap;
 }
 

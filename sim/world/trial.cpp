@@ -6,6 +6,8 @@
 #include <fstream>
 
 #include "protocols/relay/relay_error.h"
+#include "protocols/security/noise.h"
+#include "protocols/security/tls.h"
 #include "sim/world/pair_world.h"
 #include "sim/world/recorder.h"
 
@@ -177,6 +179,11 @@ node::NodeProfile profile_of(const ProtocolSpec& protocol) {
   node::NodeProfile profile;
   profile.swarm.quic.initial_rtt = protocol.quic_initial_rtt;
   profile.swarm.accepted_socket_takes_punch_role = protocol.accepted_socket_takes_punch_role;
+  profile.swarm.security.clear();
+  for (const auto security : protocol.security) {
+    profile.swarm.security.emplace_back(security == Security::tls ? security::tls_protocol
+                                                                  : security::noise_protocol);
+  }
   switch (protocol.roles) {
     case Roles::spec:
       profile.dcutr.roles = dcutr::Roles::spec;

@@ -54,7 +54,7 @@ TEST(Scenario, DefaultsFillWhatIsNotGiven) {
   EXPECT_EQ(scenario->time_limit, 180s);
   EXPECT_EQ(scenario->a.kind, (PeerKind{"linux", "", "none"}));
   EXPECT_EQ(scenario->transports, std::vector{Transport::tcp});
-  EXPECT_EQ(scenario->protocol, (ProtocolSpec{Roles::spec, 333ms, false}));
+  EXPECT_EQ(scenario->protocol, (ProtocolSpec{Roles::spec, 333ms, false, {Security::noise, Security::tls}}));
   EXPECT_EQ(scenario->relays, RelaySpec{});
   EXPECT_TRUE(scenario->expect.empty());
 }
@@ -68,7 +68,11 @@ seed: 18446744073709551615
 time_limit: 1.5 min
 transports: [quic, tcp]
 ip: [6, 4]
-protocol: {roles: swap_on_last_attempt, quic_initial_rtt: 100 ms, accepted_socket_takes_punch_role: true}
+protocol:
+  roles: swap_on_last_attempt
+  quic_initial_rtt: 100 ms
+  accepted_socket_takes_punch_role: true
+  security: [tls, noise]
 peers:
   a: {nat: "APDM/APDF/preserve,udp_timeout=30s", region: DE_frankfurt, access: cable}
   b: {nat: symmetric, region: JP_tokyo, access: 4g}
@@ -88,7 +92,8 @@ sweep: {transports: [[tcp], quic], seed: 1}
   EXPECT_EQ(scenario->time_limit, 90s);
   EXPECT_EQ(scenario->transports, (std::vector{Transport::tcp, Transport::quic}));
   EXPECT_EQ(scenario->ip, (std::vector{4, 6}));
-  EXPECT_EQ(scenario->protocol, (ProtocolSpec{Roles::swap_on_last_attempt, 100ms, true}));
+  EXPECT_EQ(scenario->protocol,
+            (ProtocolSpec{Roles::swap_on_last_attempt, 100ms, true, {Security::tls, Security::noise}}));
   EXPECT_EQ(scenario->a.kind, (PeerKind{"APDM/APDF/preserve,udp_timeout=30s", "DE_frankfurt", "cable"}));
   EXPECT_EQ(scenario->b.kind, (PeerKind{"symmetric", "JP_tokyo", "4g"}));
   EXPECT_EQ(scenario->relays, (RelaySpec{3, "UK_london", "datacenter", 40ms}));
@@ -262,6 +267,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "3:46: expected true or false, not 'yes'"},
         Complaint{"SwitchIsQuoted", with("protocol: {accepted_socket_takes_punch_role: 'true'}"),
                   "3:46: expected true or false, not a text"},
+        Complaint{"UnknownSecurity", with("protocol: {security: [noise, tsl]}"),
+                  "3:30: there is no security protocol 'tsl'; did you mean 'tls'?"},
+        Complaint{"NoSecurity", with("protocol: {security: []}"), "3:22: expected at least one item"},
         Complaint{"UnknownTransport", with("transports: [tcp, tcq]"), "3:19: there is no transport 'tcq'"},
         Complaint{"TransportTwice", with("transports: [tcp, tcp]"), "3:19: 'tcp' is listed twice"},
         Complaint{"NoTransport", with("transports: []"), "3:13: expected at least one item"},
@@ -387,13 +395,14 @@ TEST(ScenarioAssignment, ErrorsNameTheArgument) {
 TEST(ScenarioYaml, ReadsBackToTheSameValue) {
   for (const auto* name : {"flare-2022", "pair", "smoke"}) {
     const auto path = std::string(FLARESIM_SOURCE_DIR "/scenarios/") + name + ".yaml";
-    const auto scenario = load_scenario(
-        path,
-        {{"time_limit", "1234567 us"},
-         {"unreachable_pairs", "0.1"},
-         {"description", "\"a: 'b' # c\\n\""},
-         {"protocol", "{roles: legacy, quic_initial_rtt: 1500 us, accepted_socket_takes_punch_role: true}"}},
-        data_directory());
+    const auto scenario = load_scenario(path,
+                                        {{"time_limit", "1234567 us"},
+                                         {"unreachable_pairs", "0.1"},
+                                         {"description", "\"a: 'b' # c\\n\""},
+                                         {"protocol",
+                                          "{roles: legacy, quic_initial_rtt: 1500 us, "
+                                          "accepted_socket_takes_punch_role: true, security: tls}"}},
+                                        data_directory());
     ASSERT_TRUE(scenario) << to_string(scenario.error());
     const auto again = load(to_yaml(*scenario));
     ASSERT_TRUE(again) << to_string(again.error()) << to_yaml(*scenario);
