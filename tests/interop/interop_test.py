@@ -6,6 +6,7 @@ import pytest
 
 from lab import ADDRESSES, PORT, Lab
 from matrix import ECDSA_GAP, LIMIT_GAP, PORT_REUSE_GAP, STACKS
+from namespaces import Namespaces
 from world import BOTH
 
 OTHER = {"ours": "theirs", "theirs": "ours"}
@@ -130,7 +131,8 @@ def lab(combination):
     stack, key_type, _ = combination
     if key_type not in stack.punch_key_types:
         pytest.skip("not run: one key type is enough")
-    with Lab() as made:
+    with Namespaces() as namespaces:
+        made = Lab(namespaces)
         made.refuse_unsolicited("dialler")
         yield made
 

@@ -3,7 +3,8 @@
 import itertools
 import subprocess
 
-from peers import Ours, Theirs
+from js_peer import Theirs
+from peers import Ours
 
 BOTH = ("ours", "theirs")
 LOOPBACK = "127.0.0.1"

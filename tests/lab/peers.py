@@ -1,4 +1,4 @@
-"""Peers as processes: `flaresim node`, and js-libp2p. Both print one JSON object a line."""
+"""Processes that print one JSON object a line, such as `flaresim node`."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ PATIENCE_S = 25
 class Peer:
     """One process, which the test ends by its own pid. `id` and `address` are known once it listens."""
 
-    who = ""  # "ours" or "theirs", as everywhere in the suite
+    who = ""  # what to call it
 
     def __init__(self, command, log, namespace=None):
         prefix = ["ip", "netns", "exec", namespace] if namespace else []
@@ -96,14 +96,3 @@ class Ours(Peer):
 
     def ask_to_end(self):
         self.process.send_signal(signal.SIGTERM)
-
-
-class Theirs(Peer):
-    who = "theirs"
-
-    def ask_to_end(self):
-        self.process.stdin.close()
-
-    def tell(self, command, **members):
-        self.process.stdin.write(json.dumps({"command": command, **members}) + "\n")
-        self.process.stdin.flush()
