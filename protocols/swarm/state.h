@@ -86,6 +86,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::size_t connections_to(const multiformats::PeerId& peer) const;
   void add(const ConnectionPtr& connection);
   void remove(const ConnectionPtr& connection);
+  const ConnectionPtr& preferred(const ConnectionPtr& older, const ConnectionPtr& newer) const;
   void drop_duplicate(const ConnectionPtr& newcomer);
   /// Our TCP listening port for this address family.
   std::optional<std::uint16_t> listening_port(const io::IpAddress& remote) const;

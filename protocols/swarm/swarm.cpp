@@ -63,21 +63,32 @@ void Swarm::State::add(const ConnectionPtr& connection) {
   if (!connection->relayed()) drop_duplicate(connection);
 }
 
-/// A punch over two transports may succeed over both. Which connection is kept must follow from what both ends know:
-/// QUIC before TCP, and else the older one, for both were dialled by the same side.
+/// The one of two direct connections to a peer that shall be kept, by what both ends know: QUIC before TCP, then the
+/// one whose client has the lesser peer id. Else one side was the client of both, and keeps the older one.
+const ConnectionPtr& Swarm::State::preferred(const ConnectionPtr& older, const ConnectionPtr& newer) const {
+  const auto rank = [&](const ConnectionPtr& connection) {
+    const auto& facts = connection->facts();
+    const bool is_quic = facts.remote_address.transport() == Transport::quic_v1;
+    return std::pair(is_quic ? 0 : 1, facts.role == security::Role::client ? id : facts.remote);
+  };
+  return rank(newer) < rank(older) ? newer : older;
+}
+
+/// A punch may give several connections. The client of the one to keep closes the others, and the other end waits for
+/// that: it cannot know whether the client, at the same moment, gives that one up for another.
 void Swarm::State::drop_duplicate(const ConnectionPtr& newcomer) {
   const auto punched = punched_until.find(newcomer->remote());
   if (punched == punched_until.end() || punched->second < scheduler.now()) return;
-  const auto prefers = [](const ConnectionPtr& connection) {
-    return connection->facts().remote_address.transport() == Transport::quic_v1 ? 0 : 1;
-  };
-  for (const auto& other : connections) {
+  // Closing may end a connection's service at once, which takes it off the list.
+  for (const auto known = connections; const auto& other : known) {
     if (other == newcomer || other->remote() != newcomer->remote() || other->relayed() || other->closed())
       continue;
-    const auto& loser = prefers(newcomer) < prefers(other) ? other : newcomer;
+    const auto& kept = preferred(other, newcomer);
+    if (kept->facts().role == security::Role::server) continue;
+    const auto& loser = kept == other ? newcomer : other;
     say("duplicate", loser->facts().remote_address.to_string());
     loser->close(Error::duplicate);
-    return;
+    if (loser == newcomer) return;
   }
 }
 

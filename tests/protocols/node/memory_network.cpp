@@ -184,8 +184,58 @@ io::Result<std::shared_ptr<io::StreamSocket>> MemoryHost::dial(const io::Endpoin
   return socket;
 }
 
-io::Result<std::unique_ptr<io::DatagramSocket>> MemoryHost::bind(const io::Endpoint&) {
-  return io::fail(std::errc::operation_not_supported);
+class MemoryHost::Datagrams final : public io::DatagramSocket {
+ public:
+  Datagrams(MemoryHost& host, io::Endpoint local) : host_(host), local_(local), arrived_(host.scheduler()) {
+    host_.datagram_sockets_[local_.port] = this;
+  }
+  ~Datagrams() override { Datagrams::close(); }
+
+  io::Result<> send_to(io::BytesView payload, const io::Endpoint& to) override {
+    if (closed_) return io::fail(std::errc::operation_canceled);
+    host_.internet_.send_datagram({host_.outside_, local_.port}, to, payload);
+    return {};
+  }
+  io::Task<io::Result<io::Datagram>> receive() override {
+    while (!closed_ && waiting_.empty()) co_await arrived_.wait();
+    if (closed_) co_return io::fail(std::errc::operation_canceled);
+    auto datagram = std::move(waiting_.front());
+    waiting_.pop_front();
+    co_return datagram;
+  }
+  io::Endpoint local() const override { return local_; }
+  void close() override {
+    if (std::exchange(closed_, true)) return;
+    host_.datagram_sockets_.erase(local_.port);
+    arrived_.notify_all();
+  }
+  void arrive(io::Datagram datagram) {
+    waiting_.push_back(std::move(datagram));
+    arrived_.notify_all();
+  }
+
+ private:
+  MemoryHost& host_;
+  io::Endpoint local_;
+  io::Signal arrived_;
+  std::deque<io::Datagram> waiting_;
+  bool closed_ = false;
+};
+
+io::Result<std::unique_ptr<io::DatagramSocket>> MemoryHost::bind(const io::Endpoint& local) {
+  const auto port = local.port == 0 ? next_port_++ : local.port;
+  if (datagram_sockets_.contains(port)) return io::fail(std::errc::address_in_use);
+  return std::make_unique<Datagrams>(*this, io::Endpoint{local.address, port});
+}
+
+void MemoryInternet::send_datagram(const io::Endpoint& from, const io::Endpoint& to, io::BytesView payload) {
+  const auto at = scheduler_.now() + latency(from, to) + datagram_delay;
+  scheduler_.schedule(at, [this, from, to, bytes = io::to_bytes(payload)] {
+    const auto* host = host_at(to.address);
+    if (host == nullptr) return;
+    const auto socket = host->datagram_sockets_.find(to.port);
+    if (socket != host->datagram_sockets_.end()) socket->second->arrive({from, bytes});
+  });
 }
 
 }  // namespace flaresim::support

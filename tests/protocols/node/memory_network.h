@@ -29,8 +29,9 @@ struct Syn {
 
 enum class Verdict { pass, drop, refuse };
 
-/// Hosts that open connections to one another, each with a delay, in virtual time. Only connection requests are
-/// packets here: they cross gateways, are lost, retried and refused; what follows is a pipe.
+/// Hosts that open connections and send datagrams to one another, each with a delay, in virtual time. Of a connection
+/// only the requests are packets: they cross gateways, are lost, retried and refused; what follows is a pipe. Datagrams
+/// are never lost, and meet no firewall.
 class MemoryInternet {
  public:
   explicit MemoryInternet(TestScheduler& scheduler) : scheduler_(scheduler) {}
@@ -45,6 +46,7 @@ class MemoryInternet {
   std::function<Verdict(const Syn&)> rule;
   /// All that were sent, retries included, in the order of leaving.
   std::vector<Syn> syns;
+  io::Duration datagram_delay{};  ///< on top of the latency
 
  private:
   friend class MemoryHost;
@@ -55,6 +57,7 @@ class MemoryInternet {
   void send(const std::shared_ptr<MemorySocket>& socket, int tries);
   void arrive(const std::shared_ptr<MemorySocket>& from, const Syn& syn);
   void join(const std::shared_ptr<MemorySocket>& a, const std::shared_ptr<MemorySocket>& b);
+  void send_datagram(const io::Endpoint& from, const io::Endpoint& to, io::BytesView payload);
 
   TestScheduler& scheduler_;
   std::vector<std::unique_ptr<MemoryHost>> hosts_;
@@ -124,6 +127,7 @@ class MemoryHost final : public io::Network {
  private:
   friend class MemoryInternet;
   class Listener;
+  class Datagrams;
   using Tuple = std::pair<io::Endpoint, io::Endpoint>;  // local as others see it, and remote
 
   bool lets_in(const Syn& syn) const;
@@ -137,6 +141,7 @@ class MemoryHost final : public io::Network {
   bool firewall_ = false;
   std::set<Tuple> sent_;
   std::map<std::uint16_t, Listener*> listeners_;
+  std::map<std::uint16_t, Datagrams*> datagram_sockets_;
   std::map<Tuple, std::weak_ptr<MemorySocket>> sockets_;
   std::uint16_t next_port_ = 40000;
 };

@@ -59,7 +59,7 @@ TEST(RelayedDial, BeginsAtOnceWithoutADirectAddress) {
   auto& a = world.add("1.1.1.1");
   std::vector<io::TimePoint> times;
   note_circuit_dials(a, times);
-  world.run_dial(a, request_for(world.add("2.2.2.2").id(), {circuit_address, "/ip4/2.2.2.2/udp/1/quic-v1"}));
+  world.run_dial(a, request_for(world.add("2.2.2.2").id(), {circuit_address, "/dns4/example.com/tcp/4001"}));
   EXPECT_THAT(times, ElementsAre(io::TimePoint(0ms)));
 }
 
