@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 
@@ -32,6 +33,13 @@ tl::expected<world::Assignment, std::string> parse_assignment(const std::string&
         fmt::format("{} {}: expected KEY=VALUE, such as peers.a.nat=linux", option, argument));
   }
   return world::Assignment{argument.substr(0, equals), argument.substr(equals + 1), option};
+}
+
+void add_capture_flags(CLI::App& command, world::Captures& captures) {
+  command.add_flag("--pcap", captures.packets, "Capture the packets of every trial");
+  command.add_flag("--keylog", captures.keys,
+                   "Keep what decrypts the trials' TLS and QUIC, for Wireshark (an NSS key log a trial)");
+  command.add_flag("--qlog", captures.qlog, "Keep a qlog of each end of every QUIC connection");
 }
 
 tl::expected<study::Axis, std::string> parse_axis(const std::string& argument) {

@@ -4,6 +4,11 @@
 #include <vector>
 
 #include "sim/study/plan.h"
+#include "sim/world/trial.h"
+
+namespace CLI {
+class App;
+}
 
 namespace flaresim::cli {
 
@@ -14,6 +19,9 @@ std::string quoted(const std::string& argument);
 /// `KEY=VALUE`, the argument of an option.
 tl::expected<world::Assignment, std::string> parse_assignment(const std::string& argument,
                                                               const std::string& option);
+
+/// `--pcap`, `--keylog` and `--qlog`.
+void add_capture_flags(CLI::App& command, world::Captures& captures);
 
 /// `KEY=V1,V2,…`; see `study::split_values`.
 tl::expected<study::Axis, std::string> parse_axis(const std::string& argument);

@@ -29,7 +29,7 @@ struct RunArguments {
   int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   std::string out;
   std::string format = "text";
-  bool pcap = false;
+  world::Captures captures;
   bool quiet = false;
 };
 
@@ -102,11 +102,12 @@ class RunCommand {
   }
 
   int run_in(Folder& folder, const study::Plan& plan, const world::WorldData& data) {
-    study::RunOptions options{.jobs = arguments_.jobs, .skip = folder.store().rows(), .pcap_directory = {}};
-    if (arguments_.pcap) {
+    study::RunOptions options{
+        .jobs = arguments_.jobs, .skip = folder.store().rows(), .captures = arguments_.captures};
+    if (options.captures.any()) {
       auto captures = folder.make_captures(plan.cells.size());
       if (!captures) return complain(exit_internal, "captures", captures.error());
-      options.pcap_directory = *captures;
+      options.captures.directory = *captures;
     }
     if (auto begun = folder.begin(plan, context_.command_line); !begun) {
       return complain(exit_internal, folder.path().string(), begun.error());
@@ -243,7 +244,7 @@ void add_run_command(CLI::App& program, Context& context) {
   command->add_option("--format", arguments->format, "What is printed; csv is a row a trial")
       ->check(CLI::IsMember({"text", "json", "csv", "md", "junit"}))
       ->capture_default_str();
-  command->add_flag("--pcap", arguments->pcap, "Capture the packets of every trial");
+  add_capture_flags(*command, arguments->captures);
   command->add_flag("--quiet,-q", arguments->quiet, "No progress");
   command->callback([arguments, &context] { context.exit_code = RunCommand(*arguments, context)(); });
 }

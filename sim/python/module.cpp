@@ -77,7 +77,7 @@ std::vector<study::Row> run_trials(const study::Plan& plan, const world::WorldDa
                          const world::TrialOptions& options) {
     return world::run_trial(scenario, data, seed, index, options);
   };
-  study::RunOptions options{.jobs = jobs, .skip = 0, .pcap_directory = {}, .interrupted = python_interrupted};
+  study::RunOptions options{.jobs = jobs, .skip = 0, .captures = {}, .interrupted = python_interrupted};
   io::Result<study::RunEnd> end;
   {
     const py::gil_scoped_release no_gil;

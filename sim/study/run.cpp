@@ -77,9 +77,8 @@ class Run {
     const auto cell = numbering_.cell(number);
     const auto& scenario = plan_.cells[cell].scenario;
     world::TrialOptions options;
-    options.pcap_directory = options_.pcap_directory;
-    if (!options.pcap_directory.empty() && plan_.cells.size() > 1)
-      options.pcap_directory += fmt::format("/{}", cell);
+    options.captures = options_.captures;
+    if (plan_.cells.size() > 1) options.captures.directory += fmt::format("/{}", cell);
     return trial_(scenario, scenario.seed, numbering_.index(number), options);
   }
 

@@ -21,9 +21,10 @@ struct Row {
 };
 
 struct RunOptions {
-  int jobs = 1;                  ///< worker processes, from 1
-  std::uint64_t skip = 0;        ///< rows at the beginning that are known already
-  std::string pcap_directory{};  ///< empty: no captures; with several cells, a folder a cell is made inside
+  int jobs = 1;            ///< worker processes, from 1
+  std::uint64_t skip = 0;  ///< rows at the beginning that are known already
+  world::Captures
+      captures{};  ///< with several cells, each has a folder of its own inside, named by its number
   /// Asked ten times a second; `true` ends the run.
   std::function<bool()> interrupted = [] { return false; };
 };

@@ -39,11 +39,12 @@ T require(io::Result<T> result, const char* what) {
 
 PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, const Draw& drawn,
                      const io::Random& random, engine::SimulationOptions options,
-                     const node::NodeProfile& profile)
+                     const node::NodeProfile& profile, const Tap& tap)
     : scenario_(scenario),
       data_(data),
       random_(random),
       profile_(profile),
+      tap_(tap),
       simulation_(options),
       internet_(
           std::make_unique<net::Internet>(simulation_, data.regions().one_way(), random.derive("internet"))),
@@ -96,8 +97,10 @@ std::vector<Multiaddr> PairWorld::addresses_of(const Machine& machine, Transport
 void PairWorld::start(Machine& machine) {
   const auto random = random_.derive(machine.name);
   auto identity = random.derive("identity");
+  auto profile = profile_;
+  if (tap_) tap_(machine.name, profile.swarm);
   machine.node =
-      std::make_unique<node::Node>(*machine.host, crypto::PrivateKey::generate(identity), profile_);
+      std::make_unique<node::Node>(*machine.host, crypto::PrivateKey::generate(identity), std::move(profile));
   for (const auto transport : scenario_.transports) {
     for (const char* any : {"0.0.0.0", "::"}) {
       const auto address = boost::asio::ip::make_address(any);

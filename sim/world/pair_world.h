@@ -37,8 +37,12 @@ class PairWorld {
  public:
   static constexpr std::uint16_t port = 4001;
 
+  /// Lets an onlooker put its hooks into the profile of a machine's peer, before there is one.
+  using Tap = std::function<void(const std::string& machine, swarm::SwarmProfile& profile)>;
+
   PairWorld(const Scenario& scenario, const WorldData& data, const Draw& drawn, const io::Random& random,
-            engine::SimulationOptions options = {}, const node::NodeProfile& profile = {});
+            engine::SimulationOptions options = {}, const node::NodeProfile& profile = {},
+            const Tap& tap = {});
   ~PairWorld();
   PairWorld(const PairWorld&) = delete;
   PairWorld& operator=(const PairWorld&) = delete;
@@ -70,6 +74,7 @@ class PairWorld {
   const WorldData& data_;
   io::Random random_;
   node::NodeProfile profile_;
+  Tap tap_;
   engine::Simulation simulation_;
   std::unique_ptr<net::Internet> internet_;
   std::vector<Machine> servers_;

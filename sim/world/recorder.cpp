@@ -9,25 +9,53 @@
 
 namespace flaresim::world {
 
-void Recorder::attach(PairWorld& world) {
-  if (options_.timeline) trace(world);
-  if (!captures()) return;
-  for (auto* machine : {&world.a(), &world.b()}) {
-    const auto name = machine->name == "A" ? "a" : "b";
-    machine->host->capture(open(world, fmt::format("{}-host", name)));
-    machine->gateway->capture_inside(open(world, fmt::format("{}-nat-inside", name)));
-    machine->gateway->capture_outside(open(world, fmt::format("{}-nat-outside", name)));
-  }
-  world.relay().host->capture(open(world, "relay"));
+Recorder::Recorder(const TrialOptions& options, Trial& trial) : options_(options), trial_(trial) {
+  if (options_.captures.keys) keys_ = &open(".keys");
 }
 
-net::Capture* Recorder::open(PairWorld& world, const std::string& point) {
+PairWorld::Tap Recorder::tap() {
+  return [this](const std::string& machine, swarm::SwarmProfile& profile) {
+    if (keys_) profile.tls.key_log = [this](std::string_view line) { log_key(line); };
+    if (options_.captures.qlog) {
+      profile.quic.open_qlog = [this, machine](std::string_view connection) {
+        return open_qlog(fmt::format("-{}-{}.sqlog", machine, connection));
+      };
+    }
+  };
+}
+
+void Recorder::attach(PairWorld& world) {
+  if (options_.timeline) trace(world);
+  if (!options_.captures.packets) return;
+  for (auto* machine : {&world.a(), &world.b()}) {
+    const auto name = machine->name == "A" ? "a" : "b";
+    machine->host->capture(capture(world, fmt::format("{}-host", name)));
+    machine->gateway->capture_inside(capture(world, fmt::format("{}-nat-inside", name)));
+    machine->gateway->capture_outside(capture(world, fmt::format("{}-nat-outside", name)));
+  }
+  world.relay().host->capture(capture(world, "relay"));
+}
+
+Recorder::File& Recorder::open(const std::string& name) {
   auto& file = files_.emplace_back();
-  file.path = fmt::format("{}/{}-{}.pcap", options_.pcap_directory, trial_.index, point);
+  file.path = fmt::format("{}/{}{}", options_.captures.directory, trial_.index, name);
   file.out.open(file.path, std::ios::binary | std::ios::trunc);
   if (!file.out) throw std::runtime_error("cannot write " + file.path);
-  file.capture = std::make_unique<net::Capture>(world.simulation(), file.out);
-  return file.capture.get();
+  return file;
+}
+
+net::Capture* Recorder::capture(PairWorld& world, const std::string& point) {
+  return &captures_.emplace_back(world.simulation(), open(fmt::format("-{}.pcap", point)).out);
+}
+
+void Recorder::log_key(std::string_view line) {
+  if (!finished_ && known_keys_.emplace(line).second) keys_->out << line;
+}
+
+quic::QlogSink Recorder::open_qlog(const std::string& name) {
+  return [this, &file = open(name)](std::string_view piece) {
+    if (!finished_) file.out << piece;
+  };
 }
 
 void Recorder::trace(PairWorld& world) {

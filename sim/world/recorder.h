@@ -1,39 +1,49 @@
 #pragma once
 
 #include <fstream>
+#include <functional>
 #include <list>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "sim/net/capture.h"
+#include "sim/world/pair_world.h"
 #include "sim/world/trial.h"
 
 namespace flaresim::world {
 
-class PairWorld;
-
-/// Writes down what happens in a trial: its timeline, and its packets.
+/// Writes down what happens in a trial: its timeline, its packets, the keys that decrypt them, and what the QUIC
+/// connections say of themselves. Outlives the world.
 class Recorder {
  public:
-  Recorder(const TrialOptions& options, Trial& trial) : options_(options), trial_(trial) {}
+  /// Throws std::runtime_error when a file cannot be made.
+  Recorder(const TrialOptions& options, Trial& trial);
 
-  bool captures() const { return !options_.pcap_directory.empty(); }
+  /// What the world is made with.
+  PairWorld::Tap tap();
   void attach(PairWorld& world);
-  /// Nothing is written after this. Throws std::runtime_error when a capture could not be written.
+  /// Nothing is written after this. Throws std::runtime_error when a file could not be written.
   void finish();
 
  private:
-  struct CaptureFile {
+  struct File {
     std::string path;
     std::ofstream out;
-    std::unique_ptr<net::Capture> capture;
   };
-  net::Capture* open(PairWorld& world, const std::string& point);
+  File& open(const std::string& name);
+  net::Capture* capture(PairWorld& world, const std::string& point);
   void trace(PairWorld& world);
+  void log_key(std::string_view line);
+  quic::QlogSink open_qlog(const std::string& name);
 
   const TrialOptions& options_;
   Trial& trial_;
-  std::list<CaptureFile> files_;
+  std::list<File> files_;
+  std::list<net::Capture> captures_;
+  File* keys_ = nullptr;
+  /// Both ends of a connection know the same secrets; the file has them once.
+  std::set<std::string, std::less<>> known_keys_;
   bool finished_ = false;
 };
 

@@ -201,8 +201,8 @@ node::NodeProfile profile_of(const ProtocolSpec& protocol) {
 void run_story(const Scenario& scenario, const WorldData& data, const io::Random& random, const Draw& drawn,
                const TrialOptions& options, Trial& trial) {
   Recorder recorder(options, trial);
-  PairWorld world(scenario, data, drawn, random, engine::SimulationOptions{recorder.captures()},
-                  profile_of(scenario.protocol));
+  PairWorld world(scenario, data, drawn, random, engine::SimulationOptions{options.captures.packets},
+                  profile_of(scenario.protocol), recorder.tap());
   recorder.attach(world);
   Story story(world, trial);
   story.begin();

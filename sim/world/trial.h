@@ -94,10 +94,21 @@ struct Trial {
   std::vector<Event> timeline;
 };
 
+/// What is kept of a trial beside its row, in files of a directory that exists.
+struct Captures {
+  std::string directory{};
+  bool packets = false;  ///< `<index>-<point>.pcap`, one a capture point
+  /// `<index>.keys`: what decrypts TLS and QUIC, as an NSS key log, for all peers of the trial.
+  bool keys = false;
+  /// `<index>-<node>-<id>_<side>.sqlog`, one for each end of a QUIC connection.
+  bool qlog = false;
+
+  bool any() const { return packets || keys || qlog; }
+};
+
 struct TrialOptions {
   bool timeline = false;  ///< fill Trial::timeline
-  std::string
-      pcap_directory{};  ///< empty: no captures; else one file a capture point, `<index>-<point>.pcap`
+  Captures captures{};
 };
 
 /// What every trial of a run needs from disk, read once: the region graph and the access link table.

@@ -172,13 +172,13 @@ TEST(Run, GivesEachCellItsFolderForCaptures) {
                                   const world::TrialOptions& options) {
     world::Trial trial;
     trial.index = index;
-    trial.error = options.pcap_directory;
+    trial.error = options.captures.directory;
     return trial;
   };
-  const auto many = rows_of(plan_of({1, 1}), folder, {.pcap_directory = "c"});
+  const auto many = rows_of(plan_of({1, 1}), folder, {.captures = {.directory = "c"}});
   EXPECT_EQ(many[0].trial.error, "c/0");
   EXPECT_EQ(many[1].trial.error, "c/1");
-  EXPECT_EQ(rows_of(plan_of({1}), folder, {.pcap_directory = "c"})[0].trial.error, "c");
+  EXPECT_EQ(rows_of(plan_of({1}), folder, {.captures = {.directory = "c"}})[0].trial.error, "c");
 }
 
 TEST(TrialCodec, RefusesWhatIsNotATrial) {

@@ -18,8 +18,7 @@ using world::Outcome;
 using world::Trial;
 
 Trial run(const world::Scenario& scenario, std::uint64_t index = 0) {
-  return world::run_trial(scenario, world_data(), /*seed=*/11, index,
-                          {.timeline = true, .pcap_directory = {}});
+  return world::run_trial(scenario, world_data(), /*seed=*/11, index, {.timeline = true, .captures = {}});
 }
 
 /// The first event of this kind at this node whose detail contains `part`.
