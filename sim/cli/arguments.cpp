@@ -35,11 +35,15 @@ tl::expected<world::Assignment, std::string> parse_assignment(const std::string&
   return world::Assignment{argument.substr(0, equals), argument.substr(equals + 1), option};
 }
 
-void add_capture_flags(CLI::App& command, world::Captures& captures) {
+void add_capture_flags(CLI::App& command, CaptureArguments& arguments) {
+  auto& captures = arguments.captures;
   command.add_flag("--pcap", captures.packets, "Capture the packets of every trial");
   command.add_flag("--keylog", captures.keys,
-                   "Keep what decrypts the trials' TLS and QUIC, for Wireshark (an NSS key log a trial)");
+                   "Keep what decrypts TLS and QUIC in the packets, for Wireshark (an NSS key log a trial)");
   command.add_flag("--qlog", captures.qlog, "Keep a qlog of each end of every QUIC connection");
+  command.add_flag(
+      "--predictable-keys", arguments.predictable_keys,
+      "Make the keys of TLS and QUIC follow from the seed, so that the packets' bytes do as well");
 }
 
 tl::expected<study::Axis, std::string> parse_axis(const std::string& argument) {

@@ -20,8 +20,12 @@ std::string quoted(const std::string& argument);
 tl::expected<world::Assignment, std::string> parse_assignment(const std::string& argument,
                                                               const std::string& option);
 
-/// `--pcap`, `--keylog` and `--qlog`.
-void add_capture_flags(CLI::App& command, world::Captures& captures);
+/// `--pcap`, `--keylog`, `--qlog` and `--predictable-keys`.
+struct CaptureArguments {
+  world::Captures captures;
+  bool predictable_keys = false;
+};
+void add_capture_flags(CLI::App& command, CaptureArguments& arguments);
 
 /// `KEY=V1,V2,…`; see `study::split_values`.
 tl::expected<study::Axis, std::string> parse_axis(const std::string& argument);

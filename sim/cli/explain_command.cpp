@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "sim/cli/arguments.h"
@@ -18,6 +19,8 @@ struct ExplainArguments {
   std::uint64_t trial = 0;
   std::string seed;
   std::vector<std::string> set;
+  std::string out = ".";
+  CaptureArguments capture;
 };
 
 int explain(const ExplainArguments& arguments, const Context& context) {
@@ -42,7 +45,15 @@ int explain(const ExplainArguments& arguments, const Context& context) {
     fmt::print(stderr, "note: the scenario sweeps {0}; choose a cell with --set {0}=… (one of {1})\n",
                axis.key, fmt::join(axis.values, "; "));
   }
-  const auto trial = context.trial(*scenario, *data, scenario->seed, arguments.trial, {.timeline = true});
+  world::TrialOptions options{.timeline = true, .captures = arguments.capture.captures};
+  if (options.captures.any()) {
+    std::error_code error;
+    std::filesystem::create_directories(arguments.out, error);
+    if (error) return usage(fmt::format("--out {}: {}", arguments.out, error.message()));
+    options.captures.directory = arguments.out;
+  }
+  const auto perform = trial_of(context, arguments.capture);
+  const auto trial = perform(*scenario, *data, scenario->seed, arguments.trial, options);
   fmt::print("{}", report::story(*scenario, trial));
   return trial.outcome == world::Outcome::unknown ? exit_trials_erred : exit_fine;
 }
@@ -59,6 +70,12 @@ void add_explain_command(CLI::App& program, Context& context) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->take_all();
+  command
+      ->add_option("--out", arguments->out,
+                   "Folder for what --pcap, --keylog and --qlog keep; made when missing")
+      ->type_name("DIR")
+      ->capture_default_str();
+  add_capture_flags(*command, arguments->capture);
   command->callback([arguments, &context] {
     context.exit_code = explain(*arguments, context);
     if (context.exit_code != exit_fine) fmt::print(stderr, "rerun: {}\n", context.command_line);

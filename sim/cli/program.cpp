@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "sim/cli/arguments.h"
+#include "sim/cli/predictable_keys.h"
 #include "sim/study/build_info.h"
 
 namespace flaresim::cli {
@@ -19,6 +20,15 @@ std::string version_text() {
 }
 
 }  // namespace
+
+WorldTrial trial_of(const Context& context, const CaptureArguments& arguments) {
+  if (!arguments.predictable_keys) return context.trial;
+  fmt::print(
+      stderr,
+      "warning: --predictable-keys: whoever knows the seed can compute every TLS and QUIC key of these "
+      "trials\n");
+  return with_predictable_keys(context.trial);
+}
 
 int run_program(int argc, const char* const* argv, WorldTrial trial, const std::vector<AddCommand>& more) {
   Context context{.trial = std::move(trial), .program = argv[0], .command_line = command_line(argc, argv)};

@@ -35,6 +35,10 @@ struct Context {
   int exit_code = exit_fine;
 };
 
+struct CaptureArguments;
+/// The context's trial as the arguments want it. Warns of predictable keys.
+WorldTrial trial_of(const Context& context, const CaptureArguments& arguments);
+
 /// Adds a command of another part of the house. A callback ends with another exit code than 0 by throwing
 /// CLI::RuntimeError, as CLI11 has it.
 using AddCommand = void (*)(CLI::App& program);

@@ -29,7 +29,7 @@ struct RunArguments {
   int jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   std::string out;
   std::string format = "text";
-  world::Captures captures;
+  CaptureArguments capture;
   bool quiet = false;
 };
 
@@ -103,7 +103,7 @@ class RunCommand {
 
   int run_in(Folder& folder, const study::Plan& plan, const world::WorldData& data) {
     study::RunOptions options{
-        .jobs = arguments_.jobs, .skip = folder.store().rows(), .captures = arguments_.captures};
+        .jobs = arguments_.jobs, .skip = folder.store().rows(), .captures = arguments_.capture.captures};
     if (options.captures.any()) {
       auto captures = folder.make_captures(plan.cells.size());
       if (!captures) return complain(exit_internal, "captures", captures.error());
@@ -137,9 +137,10 @@ class RunCommand {
       progress.tick();
       return interrupt_requested != 0;
     };
+    const auto perform = trial_of(context_, arguments_.capture);
     const auto trial = [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
                            const world::TrialOptions& trial_options) {
-      return context_.trial(scenario, data, seed, index, trial_options);
+      return perform(scenario, data, seed, index, trial_options);
     };
     auto end = study::run(plan, trial, options, [&](const study::Row& row) {
       summarizer.add(row);
@@ -244,7 +245,7 @@ void add_run_command(CLI::App& program, Context& context) {
   command->add_option("--format", arguments->format, "What is printed; csv is a row a trial")
       ->check(CLI::IsMember({"text", "json", "csv", "md", "junit"}))
       ->capture_default_str();
-  add_capture_flags(*command, arguments->captures);
+  add_capture_flags(*command, arguments->capture);
   command->add_flag("--quiet,-q", arguments->quiet, "No progress");
   command->callback([arguments, &context] { context.exit_code = RunCommand(*arguments, context)(); });
 }
