@@ -67,4 +67,6 @@ bool is_public(const IpAddress& address) {
                                                    [&](const auto& p) { return matches(bytes, p); });
 }
 
+Result<> DatagramSocket::join(const IpAddress&) { return fail(std::errc::operation_not_supported); }
+
 }  // namespace flaresim::io

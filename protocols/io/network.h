@@ -65,6 +65,10 @@ class DatagramSocket {
   virtual Result<> send_to(BytesView payload, const Endpoint& to) = 0;
   /// Fails with `errc::operation_canceled` once closed.
   virtual Task<Result<Datagram>> receive() = 0;
+  /// From now on also receives what is sent to this multicast group, on this socket's port, in the local network. Fails
+  /// with `errc::operation_not_supported` where there is no multicast, `errc::invalid_argument` for an address of
+  /// another kind.
+  virtual Result<> join(const IpAddress& group);
   virtual Endpoint local() const = 0;
   virtual void close() = 0;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/multicast.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -115,6 +116,13 @@ class UdpSocket final : public io::DatagramSocket {
     return {};
   }
   io::Task<io::Result<io::Datagram>> receive() override { return receive_from(state_); }
+  io::Result<> join(const io::IpAddress& group) override {
+    if (!group.is_multicast()) return io::fail(std::errc::invalid_argument);
+    Error error;
+    state_->socket.set_option(asio::ip::multicast::join_group(group), error);
+    if (error) return tl::unexpected(socket_error(error));
+    return {};
+  }
   io::Endpoint local() const override { return state_->local; }
   void close() override {
     Error ignored;
