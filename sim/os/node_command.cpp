@@ -31,6 +31,8 @@ struct NodeArguments {
   int pings = 3;
   std::uint64_t punch_wait_ms = 10'000;
   bool json = false;
+  std::string key_log;
+  std::string qlog;
 };
 
 /// Bad usage, for people.
@@ -71,6 +73,20 @@ crypto::PrivateKey identity_of(const NodeArguments& arguments) {
   return std::move(*key);
 }
 
+std::string complaint(const std::string& option, const std::string& path, std::error_code error) {
+  return fmt::format("{} {}: {}", option, path, error.message());
+}
+
+/// Opens what `--keylog` or `--qlog` names with one of the functions of node_traces.h.
+template <class Open>
+auto open_trace(const std::string& option, const std::string& path, Open open) {
+  auto trace = open(path, [=](std::error_code error) {
+    fmt::print(stderr, "flaresim node: {}\n", complaint(option, path, error));
+  });
+  if (!trace) throw UsageError(complaint(option, path, trace.error()));
+  return std::move(*trace);
+}
+
 NodeOptions options_of(const NodeArguments& arguments) {
   NodeOptions options{.identity = identity_of(arguments)};
   for (const auto& text : arguments.listen) options.listen.push_back(parse_address("--listen", text));
@@ -81,6 +97,8 @@ NodeOptions options_of(const NodeArguments& arguments) {
   options.pings = arguments.pings;
   options.punch_wait = std::chrono::milliseconds(arguments.punch_wait_ms);
   options.json = arguments.json;
+  if (!arguments.key_log.empty()) options.key_log = open_trace("--keylog", arguments.key_log, append_keys_to);
+  if (!arguments.qlog.empty()) options.open_qlog = open_trace("--qlog", arguments.qlog, qlogs_in);
   return options;
 }
 
@@ -142,6 +160,12 @@ void add_node_command(CLI::App& program) {
                                         CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
       ->default_str("10s")
       ->needs(dial);
+  command
+      ->add_option("--keylog", arguments->key_log,
+                   "Add what decrypts TLS and QUIC to this file, for Wireshark (an NSS key log)")
+      ->type_name("FILE");
+  command->add_option("--qlog", arguments->qlog, "Keep a qlog of every QUIC connection in this folder")
+      ->type_name("DIR");
   command->add_flag("--json", arguments->json, "One JSON object a line");
   command->callback([arguments] { run(*arguments); });
 }

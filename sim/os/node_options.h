@@ -9,6 +9,7 @@
 #include "protocols/crypto/keys.h"
 #include "protocols/multiformats/multiaddr.h"
 #include "protocols/swarm/swarm.h"
+#include "sim/os/node_traces.h"
 
 namespace flaresim::os {
 
@@ -25,6 +26,8 @@ struct NodeOptions {
   std::chrono::milliseconds punch_wait{
       10'000};  ///< how long to wait for a direct connection after a relayed one
   bool json = false;
+  security::KeyLog key_log{};  ///< of TLS and QUIC
+  OpenQlog open_qlog{};
 };
 
 /// Reads a private key (the libp2p `PrivateKey` message, as go-libp2p and js-libp2p store it) from a file,

@@ -21,6 +21,8 @@ using swarm::ConnectionPtr;
 node::NodeProfile profile_of(const NodeOptions& options) {
   node::NodeProfile profile;
   profile.swarm.security = options.security;
+  profile.swarm.tls.key_log = options.key_log;
+  profile.swarm.quic.open_qlog = options.open_qlog;
   return profile;
 }
 

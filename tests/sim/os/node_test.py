@@ -281,9 +281,51 @@ def test_people_read_lines(listener):
     assert re.search(r"^  sees us at /ip4/127\.0\.0\.1/tcp/\d+$", result.stdout, re.M)
 
 
+@pytest.mark.parametrize("where", [LOOPBACK, QUIC_LOOPBACK])
+def test_both_ends_log_the_same_keys_for_their_owners_only(start, tmp_path, where):
+    logs = [tmp_path / "server.keys", tmp_path / "client.keys"]
+    server = start("--listen", where, "--security", "tls", "--keylog", str(logs[0]))
+    (address,) = server.wait_for("listening")["addresses"]
+    logs[1].write_text("# of another program\n")
+    assert start("--dial", address, "--security", "tls", "--keylog", str(logs[1])).wait() == 0
+    server.stop()
+
+    of_server, (first, *of_client) = (log.read_text().splitlines() for log in logs)
+    assert first == "# of another program"
+    assert sorted(of_server) == sorted(of_client)
+    assert {line.split()[0] for line in of_server} >= {
+        f"{side}_{secret}" for side in ("CLIENT", "SERVER") for secret in ("HANDSHAKE_TRAFFIC_SECRET", "TRAFFIC_SECRET_0")
+    }
+    assert all(re.fullmatch(r"[A-Z_0-9]+ [0-9a-f]{64} [0-9a-f]{64}", line) for line in of_server)
+    assert stat.S_IMODE(logs[0].stat().st_mode) == 0o600
+
+
+def test_noise_has_no_keys_to_log(listener, tmp_path):
+    server = listener()
+    assert run("--dial", server.address, "--keylog", str(tmp_path / "keys")).returncode == 0
+    assert (tmp_path / "keys").read_text() == ""
+
+
+def test_each_end_of_a_quic_connection_has_a_qlog(start, tmp_path):
+    server = start("--listen", QUIC_LOOPBACK, "--qlog", str(tmp_path / "server"))
+    (address,) = server.wait_for("listening")["addresses"]
+    assert start("--dial", address, "--qlog", str(tmp_path / "client")).wait() == 0
+    server.stop()
+    for side in ("client", "server"):
+        (file,) = (tmp_path / side).iterdir()
+        assert file.name.endswith(f"_{side}.sqlog")
+        head, *events = [json.loads(record) for record in file.read_text().split("\x1e")[1:]]
+        assert head["trace"]["vantage_point"]["type"] == side
+        assert {"transport:packet_sent", "transport:packet_received"} <= {event["name"] for event in events}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["--keylog", "/dev/null/keys"],
+        ["--qlog", "/dev/null/qlog"],
+        # Of simulated networks only.
+        ["--predictable-keys"],
         ["--dial", "/ip4/127.0.0.1/tcp/1"],
         ["--dial", "nonsense"],
         ["--listen", "/ip4/300.0.0.1/tcp/1"],
