@@ -236,38 +236,6 @@ TEST_F(QuicPunch, PunchesAreDroppedSilently) {
   EXPECT_TRUE(net.trace.empty());
 }
 
-// --- Loss.
-
-struct QuicLoss : QuicTest, testing::WithParamInterface<int> {};
-
-TEST_P(QuicLoss, EveryHandshakeCompletes) {
-  QuicProfile profile;
-  profile.handshake_timeout = 60s;
-  make_nodes(profile);
-  net.loss = GetParam() / 100.0;
-  std::vector<io::Duration> took;
-  for (int i = 0; i < 100; ++i) {
-    const auto begun = scheduler.now();
-    const auto accepting = start(scheduler, bob->endpoint->accept());
-    auto dialled = run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), bob->peer(), 60s));
-    ASSERT_TRUE(dialled) << dialled.error().message();
-    took.push_back(scheduler.now() - begun);
-    ASSERT_TRUE(scheduler.run_until([&] { return accepting.done(); }, 60s));
-    ASSERT_TRUE(accepting.value());
-    accepting.value() = io::fail(std::errc::operation_canceled);
-  }
-  std::sort(took.begin(), took.end());
-  const auto milliseconds = [](io::Duration duration) { return static_cast<int>(duration / 1ms); };
-  RecordProperty("median_ms", milliseconds(took[50]));
-  RecordProperty("p99_ms", milliseconds(took[98]));
-  EXPECT_EQ(took[0], 50ms);
-  EXPECT_EQ(took[50], 50ms);
-  // A lost datagram costs 3 × 333 ms before there is a sample of the round trip (RFC 9002 §6.2.2), then twice that.
-  EXPECT_LT(took[98], GetParam() == 0 ? 51ms : 7 * 999ms + 100ms);
-}
-
-INSTANTIATE_TEST_SUITE_P(Percent, QuicLoss, testing::Values(0, 1, 5, 10));
-
 // --- What others see.
 
 std::vector<support::Passage> traced_run(std::uint64_t seed) {
