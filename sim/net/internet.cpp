@@ -55,8 +55,11 @@ class Internet::Access final : public Attachment {
   const SiteId id;
   LinkState up;
   LinkState down;
+  std::vector<io::IpAddress> addresses;
 
  private:
+  void unplugged() override { internet_.release(*this); }
+
   Internet& internet_;
   io::TimePoint last_{};  // delivery of the last packet that was queued for this site
 };
@@ -74,19 +77,47 @@ Internet::~Internet() = default;
 io::Result<Internet::SiteId> Internet::attach(Port& port, const Site& site) {
   if (site.region >= one_way_.size()) return io::fail(std::errc::invalid_argument);
   for (const auto& address : site.addresses) {
-    const bool taken =
-        address.is_v4() ? v4_.contains(address.to_v4().to_uint()) : v6_.contains(network_of(address.to_v6()));
-    if (taken) return io::fail(std::errc::address_in_use);
+    if (!is_free(address, nullptr)) return io::fail(std::errc::address_in_use);
   }
   auto* access = sites_.emplace_back(std::make_unique<Access>(*this, port, site, sites_.size())).get();
-  for (const auto& address : site.addresses) {
+  hold(*access, site.addresses);
+  return access->id;
+}
+
+io::Result<> Internet::readdress(SiteId site, const std::vector<io::IpAddress>& addresses) {
+  auto& access = *sites_.at(site);
+  for (const auto& address : addresses) {
+    if (!is_free(address, &access)) return io::fail(std::errc::address_in_use);
+  }
+  release(access);
+  hold(access, addresses);
+  return {};
+}
+
+bool Internet::is_free(const io::IpAddress& address, const Access* but_for) const {
+  if (address.is_v4()) {
+    const auto found = v4_.find(address.to_v4().to_uint());
+    return found == v4_.end() || found->second == but_for;
+  }
+  const auto found = v6_.find(network_of(address.to_v6()));
+  return found == v6_.end() || found->second == but_for;
+}
+
+void Internet::hold(Access& site, const std::vector<io::IpAddress>& addresses) {
+  site.addresses = addresses;
+  for (const auto& address : addresses) {
     if (address.is_v4()) {
-      v4_[address.to_v4().to_uint()] = access;
+      v4_[address.to_v4().to_uint()] = &site;
     } else {
-      v6_[network_of(address.to_v6())] = access;
+      v6_[network_of(address.to_v6())] = &site;
     }
   }
-  return access->id;
+}
+
+void Internet::release(const Access& site) {
+  for (const auto& address : site.addresses) {
+    address.is_v4() ? v4_.erase(address.to_v4().to_uint()) : v6_.erase(network_of(address.to_v6()));
+  }
 }
 
 void Internet::set_extra_delay(SiteId from, SiteId to, io::Duration one_way) { extra_[{from, to}] = one_way; }

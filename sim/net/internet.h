@@ -55,6 +55,7 @@ struct CoreCounters {
 /// 3. A packet that nobody's address matches is dropped.
 /// 4. Random numbers come from streams named after the sites, so adding a site changes no other's packets.
 /// 5. It outlives the run: packets that are under way hold on to it.
+/// 6. A port that is unplugged gives its addresses back. Its site number is never used again.
 class Internet {
  public:
   using SiteId = std::size_t;
@@ -65,6 +66,10 @@ class Internet {
   /// Fails with `errc::invalid_argument` for an unknown region, `errc::address_in_use` when an address or a
   /// /64 is held by another site.
   io::Result<SiteId> attach(Port& port, const Site& site);
+
+  /// The site holds other addresses from now on, as after a new lease; everything else about it stays.
+  /// Fails, and changes nothing, with `errc::address_in_use` when another site holds one of them.
+  io::Result<> readdress(SiteId site, const std::vector<io::IpAddress>& addresses);
 
   /// A delay that only packets from one site to another have, on top of everything else; makes paths
   /// asymmetric.
@@ -82,6 +87,9 @@ class Internet {
  private:
   class Access;
 
+  bool is_free(const io::IpAddress& address, const Access* but_for) const;
+  void hold(Access& site, const std::vector<io::IpAddress>& addresses);
+  void release(const Access& site);
   Access* route(const ns3::Packet& packet) const;
   void forward(Access& from, PacketPtr packet);
   void enter_last_mile(Access& to, const PacketPtr& packet);

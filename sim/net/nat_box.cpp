@@ -1,13 +1,11 @@
 #include "sim/net/nat_box.h"
 
-#include <ns3/nstime.h>
 #include <ns3/packet.h>
-#include <ns3/simulator.h>
 
-#include <algorithm>
 #include <array>
-#include <map>
 #include <utility>
+
+#include "sim/net/lan.h"
 
 namespace flaresim::net {
 namespace {
@@ -18,140 +16,124 @@ nat::Address nat_address(const std::optional<io::IpAddress>& address) {
   return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address->to_v4()).to_bytes();
 }
 
-/// The /64 that an address stands for, as an address with a zero interface identifier.
-io::IpAddress network_of(const io::IpAddress& address) {
-  auto bytes = address.to_v6().to_bytes();
-  std::fill(bytes.begin() + 8, bytes.end(), 0);
-  return boost::asio::ip::address_v6(bytes);
-}
-
 }  // namespace
 
 class NatBox::Box {
  public:
-  /// A place in the LAN.
-  class Inside final : public Attachment {
-   public:
-    Inside(Box& box, Port& port, const LinkProfile& lan, const io::Random& random)
-        : Attachment(port),
-          box_(box),
-          up_(lan.up, random.derive("up")),
-          down_(lan.down, random.derive("down")) {}
-
-    void send(PacketPtr packet) override { travel(up_, last_up_, std::move(packet), &Inside::reach_router); }
-    void deliver_later(PacketPtr packet) {
-      travel(down_, last_down_, std::move(packet), &Inside::reach_port);
-    }
-
-   private:
-    /// Loss and full queues of a LAN are silent, and packets stay in their order.
-    void travel(LinkState& link, io::TimePoint& last, PacketPtr packet,
-                void (Inside::*arrival)(const PacketPtr&)) {
-      const auto now = box_.simulation.now();
-      const auto crossing = link.cross(packet->GetSize(), now);
-      if (crossing.drop) return;
-      last = std::max(last, now + crossing.after);
-      ns3::Simulator::Schedule(ns3::NanoSeconds((last - now).count()),
-                               [this, arrival, packet = std::move(packet)] { (this->*arrival)(packet); });
-    }
-    void reach_router(const PacketPtr& packet) { box_.from_inside(*this, packet); }
-    void reach_port(const PacketPtr& packet) { deliver(packet); }
-
-    Box& box_;
-    LinkState up_;
-    LinkState down_;
-    io::TimePoint last_up_{};
-    io::TimePoint last_down_{};
-  };
-
   class Outside final : public Port {
    public:
     explicit Outside(Box& box) : box_(box) {}
-    void deliver(PacketPtr packet) override { box_.from_outside(std::move(packet)); }
+    void deliver(PacketPtr packet) override { box_.from_outside(packet); }
 
    private:
     Box& box_;
   };
 
-  Box(engine::Simulation& world, const nat::Behaviour& behaviour, const std::optional<io::IpAddress>& address,
-      const io::Random& random)
+  Box(engine::Simulation& world, const nat::Behaviour& how,
+      const std::optional<io::IpAddress>& outside_address, const io::Random& random,
+      std::unique_ptr<nat::HeaderTranslation> inside_edge)
       : simulation(world),
         outside(*this),
-        core(behaviour, nat_address(address), io::Random(random.derive("nat")).next()),
-        random_(random) {}
-
-  io::Result<> attach(Port& port, const std::vector<io::IpAddress>& addresses, const LinkProfile& lan) {
-    for (const auto& address : addresses) {
-      if (places_.contains(address)) return io::fail(std::errc::address_in_use);
-    }
-    const auto name = "lan/" + std::to_string(insides_.size());
-    auto* place =
-        insides_.emplace_back(std::make_unique<Inside>(*this, port, lan, random_.derive(name))).get();
-    for (const auto& address : addresses) places_[address] = place;
-    return {};
+        lan(world, random, [this](Lan::Place& from, const PacketPtr& packet) { from_inside(from, packet); }),
+        address(outside_address),
+        behaviour(how),
+        edge_(std::move(inside_edge)),
+        seeds_(random.derive("nat")) {
+    start_anew();
   }
 
-  void from_inside(Inside& from, const PacketPtr& packet) {
-    if (inside_tap != nullptr) inside_tap->record(*packet);
-    if (auto* neighbour = find(destination_of(*packet))) return neighbour->deliver_later(packet);
+  /// A table without entries, and other ports than before.
+  void start_anew() { core = std::make_unique<nat::Nat>(behaviour, nat_address(address), seeds_.next()); }
 
-    const auto verdict = pass(Direction::outbound, *packet);
-    if (!verdict.answer.empty()) answer_inside(from, verdict.answer);
+  bool restarting() const { return simulation.now() < off_until; }
+
+  engine::Simulation& simulation;
+  Outside outside;
+  Lan lan;
+  std::optional<io::IpAddress> address;
+  nat::Behaviour behaviour;
+  std::unique_ptr<nat::Nat> core;
+  io::TimePoint off_until{};
+  std::function<void(const NatEvent&)> observer;
+  Capture* inside_tap = nullptr;
+  Capture* outside_tap = nullptr;
+
+ private:
+  void from_inside(Lan::Place& from, const PacketPtr& packet) {
+    if (inside_tap != nullptr) inside_tap->record(*packet);
+    if (restarting()) return lose(Direction::outbound, *packet);
+    if (auto* neighbour = lan.find(destination_of(*packet))) return lan.send(*neighbour, packet);
+    if (!edge_) return leave(&from, packet, observed(*packet));
+
+    const auto as_seen = observed(*packet);
+    const auto translated = edge_->outbound(whole(*packet));
+    if (!translated.answer.empty()) to_place(from, make_packet(translated.answer));
+    switch (translated.outcome) {
+      case nat::Translated::Outcome::untouched:
+        return leave(&from, packet, as_seen);
+      case nat::Translated::Outcome::translated:
+        for (const auto& bytes : translated.packets) leave(&from, make_packet(bytes), as_seen);
+        return;
+      case nat::Translated::Outcome::dropped:
+        return tell({.direction = Direction::outbound, .rule = translated.rule, .packet = as_seen});
+    }
+  }
+
+  /// From inside through the NAT. `from` is who gets its answers; null for none.
+  void leave(Lan::Place* from, const PacketPtr& packet, const PacketSummary& as_seen) {
+    const auto verdict = pass(Direction::outbound, *packet, as_seen);
+    if (!verdict.answer.empty() && from != nullptr) answer_inside(*from, verdict.answer);
     if (!verdict.forward) return;
-    if (auto* hairpinned = find(destination_of(*packet))) return to_inside(*hairpinned, packet);
+    if (arrive(packet)) return;  // hairpinned
     if (outside_tap != nullptr) outside_tap->record(*packet);
     outside.send(packet);
   }
 
   void from_outside(const PacketPtr& packet) {
     if (outside_tap != nullptr) outside_tap->record(*packet);
-    const auto verdict = pass(Direction::inbound, *packet);
+    if (restarting()) return lose(Direction::inbound, *packet);
+    const auto verdict = pass(Direction::inbound, *packet, observed(*packet));
     if (!verdict.answer.empty()) answer_outside(verdict.answer);
-    if (!verdict.forward) return;
-    if (auto* to = find(destination_of(*packet))) to_inside(*to, packet);
+    if (verdict.forward) arrive(packet);
   }
 
-  engine::Simulation& simulation;
-  Outside outside;
-  nat::Nat core;
-  std::function<void(const NatEvent&)> observer;
-  Capture* inside_tap = nullptr;
-  Capture* outside_tap = nullptr;
-
- private:
-  Inside* find(const io::IpAddress& address) const {
-    auto found = places_.find(address);
-    if (found == places_.end() && address.is_v6()) found = places_.find(network_of(address));
-    return found == places_.end() ? nullptr : found->second;
-  }
-
-  /// Shows the headers to the NAT and puts them back as it left them.
-  nat::Verdict pass(Direction direction, ns3::Packet& packet) {
-    NatEvent event;
-    if (observer) event.packet = summarise(packet);
-    std::array<std::uint8_t, max_head_bytes> bytes;
-    const std::span<std::uint8_t> head(bytes.data(), copy_head(packet, bytes));
-    const auto now = simulation.now();
-    auto verdict = direction == Direction::outbound ? core.outbound(head, now.time_since_epoch())
-                                                    : core.inbound(head, now.time_since_epoch());
-    if (verdict.forward) replace_head(packet, head);
-    if (observer) {
-      event.at = now;
-      event.direction = direction;
-      event.rule = verdict.rule;
-      event.forwarded = verdict.forward;
-      event.answered = !verdict.answer.empty();
-      observer(event);
+  /// To an inside host, as the NAT knows it; says whether it was for one.
+  bool arrive(const PacketPtr& packet) {
+    if (edge_) {
+      auto translated = edge_->inbound(whole(*packet));
+      // The sender knows nothing of what lies between the NAT and its edge, so the NAT translates the answer.
+      if (!translated.answer.empty()) {
+        const auto answer = make_packet(translated.answer);
+        leave(nullptr, answer, observed(*answer));
+      }
+      if (translated.outcome != nat::Translated::Outcome::untouched) {
+        for (const auto& bytes : translated.packets) to_holder(make_packet(bytes));
+        return true;
+      }
     }
-    return verdict;
+    return to_holder(packet);
   }
 
-  void to_inside(Inside& to, PacketPtr packet) {
+  bool to_holder(const PacketPtr& packet) {
+    auto* const holder = lan.find(destination_of(*packet));
+    if (holder != nullptr) to_place(*holder, packet);
+    return holder != nullptr;
+  }
+
+  void to_place(Lan::Place& to, const PacketPtr& packet) {
     if (inside_tap != nullptr) inside_tap->record(*packet);
-    to.deliver_later(std::move(packet));
+    lan.send(to, packet);
   }
 
-  void answer_inside(Inside& to, std::span<const std::uint8_t> bytes) { to_inside(to, make_packet(bytes)); }
+  /// What the NAT itself says to the inside.
+  void answer_inside(Lan::Place& to, std::span<const std::uint8_t> bytes) {
+    if (edge_) {
+      const auto translated = edge_->inbound(bytes);
+      for (const auto& packet : translated.packets) to_place(to, make_packet(packet));
+      if (translated.outcome != nat::Translated::Outcome::untouched) return;
+    }
+    to_place(to, make_packet(bytes));
+  }
 
   void answer_outside(std::span<const std::uint8_t> bytes) {
     auto packet = make_packet(bytes);
@@ -159,21 +141,69 @@ class NatBox::Box {
     outside.send(std::move(packet));
   }
 
-  io::Random random_;
-  std::vector<std::unique_ptr<Inside>> insides_;
-  std::map<io::IpAddress, Inside*> places_;
+  /// Shows the headers to the NAT and puts them back as it left them.
+  nat::Verdict pass(Direction direction, ns3::Packet& packet, const PacketSummary& as_seen) {
+    std::array<std::uint8_t, max_head_bytes> bytes;
+    const std::span<std::uint8_t> head(bytes.data(), copy_head(packet, bytes));
+    const auto now = simulation.now().time_since_epoch();
+    auto verdict = direction == Direction::outbound ? core->outbound(head, now) : core->inbound(head, now);
+    if (verdict.forward) replace_head(packet, head);
+    tell({.direction = direction,
+          .rule = verdict.rule,
+          .forwarded = verdict.forward,
+          .answered = !verdict.answer.empty(),
+          .packet = as_seen});
+    return verdict;
+  }
+
+  void lose(Direction direction, const ns3::Packet& packet) {
+    tell({.direction = direction, .restarting = true, .packet = observed(packet)});
+  }
+
+  PacketSummary observed(const ns3::Packet& packet) const {
+    return observer ? summarise(packet) : PacketSummary{};
+  }
+  void tell(NatEvent event) const {
+    if (!observer) return;
+    event.at = simulation.now();
+    observer(event);
+  }
+
+  std::unique_ptr<nat::HeaderTranslation> edge_;
+  io::Random seeds_;
 };
 
 NatBox::NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour,
-               std::optional<io::IpAddress> outside, const io::Random& random)
-    : box_(std::make_unique<Box>(simulation, behaviour, outside, random)) {}
+               std::optional<io::IpAddress> outside, const io::Random& random,
+               std::unique_ptr<nat::HeaderTranslation> edge)
+    : box_(std::make_unique<Box>(simulation, behaviour, outside, random, std::move(edge))) {}
 NatBox::~NatBox() = default;
 
 Port& NatBox::outside() { return box_->outside; }
 io::Result<> NatBox::attach(Port& port, const std::vector<io::IpAddress>& addresses, const LinkProfile& lan) {
-  return box_->attach(port, addresses, lan);
+  return box_->lan.attach(port, addresses, lan);
 }
-nat::Nat& NatBox::nat() { return box_->core; }
+io::Result<> NatBox::readdress(const Port& port, const std::vector<io::IpAddress>& addresses) {
+  return box_->lan.readdress(port, addresses);
+}
+
+void NatBox::reboot(io::Duration off) {
+  box_->start_anew();
+  box_->off_until = box_->simulation.now() + off;
+}
+void NatBox::flush() { box_->start_anew(); }
+void NatBox::change_address(const io::IpAddress& outside) {
+  box_->address = outside;
+  box_->start_anew();
+}
+void NatBox::set_behaviour(const nat::Behaviour& behaviour) {
+  box_->behaviour = behaviour;
+  box_->start_anew();
+}
+
+bool NatBox::restarting() const { return box_->restarting(); }
+std::optional<io::IpAddress> NatBox::outside_address() const { return box_->address; }
+nat::Nat& NatBox::nat() { return *box_->core; }
 void NatBox::on_verdict(std::function<void(const NatEvent&)> observer) {
   box_->observer = std::move(observer);
 }

@@ -8,6 +8,7 @@
 #include "protocols/io/network.h"
 #include "sim/engine/simulation.h"
 #include "sim/nat/nat.h"
+#include "sim/nat/translation.h"
 #include "sim/net/capture.h"
 #include "sim/net/link.h"
 #include "sim/net/packet.h"
@@ -19,26 +20,31 @@ enum class Direction { outbound, inbound };
 
 /// What a NAT or firewall decided about one packet, as it was when it arrived.
 struct NatEvent {
-  io::TimePoint at;
+  io::TimePoint at{};
   Direction direction = Direction::outbound;
   nat::Rule rule = nat::Rule::passed;
   bool forwarded = false;
-  bool answered = false;  ///< an ICMP error or a RST went back
-  PacketSummary packet;
+  bool answered = false;    ///< an ICMP error or a RST went back
+  bool restarting = false;  ///< dropped because the box was restarting; no rule was asked
+  PacketSummary packet{};
 };
 
 /// A router at home, at a carrier or in a company: `nat::Nat` between inside ports and a network outside.
 ///
 /// 1. Inside ports reach each other directly, without the NAT; everything else passes it.
 /// 2. Its outside is a port like any other: plug it into the core, or into the inside of another box (a
-/// carrier's).
-/// 3. It outlives the run.
+///    carrier's).
+/// 3. Where the inside speaks something else than what the NAT translates, an *edge* stands between them: a
+///    NAT64 (RFC 6146) is a NAT behind `nat::Nat64Edge`, the AFTR of DS-Lite (RFC 6333) one behind
+///    `nat::AftrEdge`. All axes of behaviour hold for them as they are.
+/// 4. It outlives the run.
 class NatBox {
  public:
   /// `outside` is its own IPv4 address; may be absent where nothing is translated. `random` names its
-  /// streams.
+  /// streams. `edge` may be null.
   NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour,
-         std::optional<io::IpAddress> outside, const io::Random& random);
+         std::optional<io::IpAddress> outside, const io::Random& random,
+         std::unique_ptr<nat::HeaderTranslation> edge = nullptr);
   ~NatBox();
 
   Port& outside();
@@ -46,7 +52,25 @@ class NatBox {
   /// Plugs a host, or another box's outside, into the LAN. An IPv6 address whose low 64 bits are zero stands
   /// for its whole /64. Fails with `errc::address_in_use`.
   io::Result<> attach(Port& port, const std::vector<io::IpAddress>& addresses, const LinkProfile& lan);
+  /// A port in the LAN holds other addresses from now on. `errc::address_in_use`, `errc::not_connected`.
+  io::Result<> readdress(const Port& port, const std::vector<io::IpAddress>& addresses);
 
+  // Change over time. Each forgets every mapping, session and taken tuple, and draws ports anew.
+
+  /// Nothing passes for that long, not even between neighbours, and then it begins again from nothing.
+  void reboot(io::Duration off);
+  /// The table is lost and nothing else happens, as by `conntrack -F`.
+  void flush();
+  /// A new lease outside: no old flow survives it, as under Linux's masquerade. Who holds the address in the
+  /// network outside is that network's business (`Internet::readdress`, or the outer box's `readdress`).
+  void change_address(const io::IpAddress& outside);
+  /// Other firmware, or another setting. The outside address stays.
+  void set_behaviour(const nat::Behaviour& behaviour);
+
+  bool restarting() const;
+  std::optional<io::IpAddress> outside_address() const;
+
+  /// Until the next change of the kinds above.
   nat::Nat& nat();
 
   /// Called for every packet, also for those that pass.

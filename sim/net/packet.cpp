@@ -85,6 +85,12 @@ PacketPtr make_packet(std::span<const std::uint8_t> bytes) {
   return ns3::Create<ns3::Packet>(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
 }
 
+std::vector<std::uint8_t> whole(const ns3::Packet& packet) {
+  std::vector<std::uint8_t> bytes(packet.GetSize());
+  copy_head(packet, bytes);
+  return bytes;
+}
+
 io::IpAddress destination_of(const ns3::Packet& packet) {
   std::array<std::uint8_t, ipv6_header_bytes> head;
   const auto size = copy_head(packet, head);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "protocols/io/network.h"
 #include "sim/net/port.h"
@@ -35,6 +36,8 @@ std::size_t copy_head(const ns3::Packet& packet, std::span<std::uint8_t> into);
 /// Puts rewritten bytes in the place of as many at the packet's start; the payload is not touched.
 void replace_head(ns3::Packet& packet, std::span<const std::uint8_t> head);
 PacketPtr make_packet(std::span<const std::uint8_t> bytes);
+/// All of the packet's bytes.
+std::vector<std::uint8_t> whole(const ns3::Packet& packet);
 
 /// Where the packet wants to go; unspecified for one that is neither IPv4 nor IPv6.
 io::IpAddress destination_of(const ns3::Packet& packet);

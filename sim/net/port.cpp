@@ -2,6 +2,8 @@
 
 #include <ns3/packet.h>
 
+#include <utility>
+
 namespace flaresim::net {
 
 Port::~Port() {
@@ -9,11 +11,18 @@ Port::~Port() {
 }
 
 void Port::send(PacketPtr packet) {
-  if (attachment_ != nullptr) attachment_->send(std::move(packet));
+  if (attachment_ != nullptr && link_up_) attachment_->send(std::move(packet));
+}
+
+void Port::unplug() {
+  auto* const left = std::exchange(attachment_, nullptr);
+  if (left == nullptr) return;
+  left->port_ = nullptr;
+  left->unplugged();
 }
 
 Attachment::Attachment(Port& port) : port_(&port) {
-  if (port.attachment_ != nullptr) port.attachment_->port_ = nullptr;  // plugged over from another network
+  port.unplug();
   port.attachment_ = this;
 }
 
@@ -22,7 +31,7 @@ Attachment::~Attachment() {
 }
 
 void Attachment::deliver(PacketPtr packet) {
-  if (port_ != nullptr) port_->deliver(std::move(packet));
+  if (port_ != nullptr && port_->link_up_) port_->deliver(std::move(packet));
 }
 
 }  // namespace flaresim::net
