@@ -10,6 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "protocols/security/tls_session.h"
 #include "protocols/transport/quic/quic_error.h"
@@ -94,6 +95,20 @@ std::string hex(io::BytesView bytes) {
     text += digits[byte & 15];
   }
   return text;
+}
+
+/// ngtcp2 counts a qlog's times from the connection's begin at this end, and says that this was in 1970: without the
+/// date, the logs of two ends do not fit each other, nor a capture.
+QlogSink dated(QlogSink sink, io::CalendarTime begun) {
+  return [sink = std::move(sink), begun, is_head = true](std::string_view piece) mutable {
+    static constexpr std::string_view zero = R"("reference_time":0)";
+    const auto at = is_head ? piece.find(zero) : std::string_view::npos;
+    is_head = false;
+    if (at == std::string_view::npos) return sink(piece);
+    const auto since_1970 = std::chrono::floor<std::chrono::milliseconds>(begun.time_since_epoch());
+    std::string head(piece);
+    sink(head.replace(at + zero.size() - 1, 1, std::to_string(since_1970.count())));
+  };
 }
 
 const std::vector<std::string>& protocols() {
@@ -264,7 +279,8 @@ ngtcp2_settings Engine::Native::settings_for(const EngineStart& start, const Qui
   if (profile.open_qlog) {
     const bool is_client = start.role == Role::client;
     const auto& original = is_client ? start.peers : start.original_destination;
-    qlog = profile.open_qlog(hex(original.bytes()) + (is_client ? "_client" : "_server"));
+    qlog = dated(profile.open_qlog(hex(original.bytes()) + (is_client ? "_client" : "_server")),
+                 events.calendar());
     settings.qlog.odcid = to_cid(original);
     settings.qlog.write = [](void* self, std::uint32_t, const void* data, std::size_t size) {
       of(self).qlog({static_cast<const char*>(data), size});
@@ -460,7 +476,10 @@ Ending Engine::Native::ending_of(int error) {
     case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
       return {How::silent, QuicError::version_negotiation};
     case NGTCP2_ERR_CRYPTO: {
-      const auto alert = ngtcp2_conn_get_tls_alert(connection);
+      // A peer that offers no protocol at all gets as far as its certificate; RFC 9001 §8.1 has an alert for it.
+      const bool no_protocol = refused == TlsError::no_common_protocol;
+      const auto alert = no_protocol ? static_cast<std::uint8_t>(GNUTLS_A_NO_APPLICATION_PROTOCOL)
+                                     : ngtcp2_conn_get_tls_alert(connection);
       ngtcp2_connection_close_error_set_transport_error_tls_alert(&close_error, alert, nullptr, 0);
       return {How::closing, refused ? refused : make_error_code(security::from_alert(alert))};
     }
