@@ -215,6 +215,39 @@ TEST_F(QuicMalformed, GarbageBehindAGoodInitialIsIgnored) {
   at_alice.reset();
 }
 
+TEST_F(QuicMalformed, DatagramsDamagedOnTheWayAreLostOnes) {
+  io::Random random(8);
+  std::size_t damaged = 0;
+  net.tap = [&](const io::Endpoint&, const io::Endpoint&, io::Bytes& payload) {
+    if (random.uniform() < 0.1) {
+      payload[static_cast<std::size_t>(random.uniform() * static_cast<double>(payload.size()))] ^= 1;
+      ++damaged;
+    }
+    return true;
+  };
+  for (int i = 0; i < 100; ++i) {
+    const auto accepting = start(scheduler, bob->endpoint->accept());
+    auto dialled = run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), bob->peer(), 60s));
+    ASSERT_TRUE(dialled) << dialled.error().message();
+    ASSERT_TRUE(scheduler.run_until([&] { return accepting.done(); }, 10s));
+    at_bob = std::move(*accepting.value());
+    echo_at_bob();
+    EXPECT_EQ(run_task(scheduler, ask(dialled->muxed, pattern(5000))), pattern(5000));
+    at_bob.reset();
+  }
+  EXPECT_GT(damaged, 100u);
+  net.tap = nullptr;
+}
+
+TEST_F(QuicMalformed, TheCertificateOfAnotherPeer) {
+  const auto carol = host_key(7).public_key().peer_id();
+  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), carol, 5s)).error(),
+            TlsError::peer_mismatch);
+  scheduler.run_for(100ms);
+  EXPECT_THAT(bob->refusals, ElementsAre(make_error_code(QuicError::rejected_by_peer)));
+  EXPECT_EQ(alice->endpoint->connections(), 0u);
+}
+
 TEST_F(QuicMalformed, AShortPacketOfNobodyIsAnsweredByASmallerReset) {
   for (const std::size_t size : {65u, 100u, 1200u}) {
     auto packet = pattern(size);
@@ -283,7 +316,7 @@ TEST_F(QuicMalformed, AnotherApplicationProtocol) {
 }
 
 TEST_F(QuicMalformed, NoApplicationProtocol) {
-  EXPECT_NE(raw({forged()}, {}), 0u);
+  EXPECT_EQ(raw({forged()}, {}), no_application_protocol);
   EXPECT_THAT(bob->refusals, ElementsAre(make_error_code(TlsError::no_common_protocol)));
 }
 
@@ -305,6 +338,11 @@ TEST_F(QuicMalformed, ABadSelfSignature) {
   auto certificate = forged();
   certificate.der.back() ^= 1;
   expect_refused(certificate, TlsError::bad_self_signature);
+}
+
+TEST_F(QuicMalformed, AnEmptyExtension) {
+  expect_refused(forged([](auto& forgery) { forgery.empty_extension = true; }),
+                 TlsError::malformed_extension);
 }
 
 TEST_F(QuicMalformed, AnExpiredCertificate) {
