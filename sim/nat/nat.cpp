@@ -13,13 +13,6 @@ namespace {
 Verdict drop(Rule rule) { return {false, rule, {}}; }
 Verdict forward() { return {true, Rule::passed, {}}; }
 
-/// The behaviour as TCP meets it.
-Behaviour with_tcp_axes(Behaviour behaviour) {
-  behaviour.mapping = behaviour.tcp_mapping.value_or(behaviour.mapping);
-  behaviour.ports = behaviour.tcp_ports.value_or(behaviour.ports);
-  return behaviour;
-}
-
 }  // namespace
 
 /// The path of a packet through the NAT: what it is, what the table says about it, how it is rewritten or
@@ -29,8 +22,8 @@ class Nat::Box {
   Box(const Behaviour& behaviour, const Address& outside, std::uint64_t seed)
       : behaviour_(behaviour),
         outside_(outside),
-        udp_and_icmp_(behaviour, outside, seed),
-        tcp_(with_tcp_axes(behaviour), outside, ~seed) {}
+        udp_and_icmp_(behaviour, behaviour.udp, outside, seed),
+        tcp_(behaviour, behaviour.tcp, outside, ~seed) {}
 
   /// What both directions have in common: the checks before and the counting after.
   Verdict handle(std::span<std::uint8_t> bytes, Time now, Direction direction);
@@ -53,10 +46,13 @@ class Nat::Box {
   Verdict deliver(const Packet& packet, const Segment& segment, const Endpoint& inside);
   Verdict unsolicited(const Packet& packet, const Segment& segment, const Flow& flow, Rule rule);
 
-  bool is_translated(const Packet& packet) const { return behaviour_.translates && !packet.ipv6; }
+  bool is_translated(const Packet& packet) const {
+    return behaviour_.translate == Translate::on && !packet.ipv6;
+  }
   /// No firewall at all: see Behaviour::translates.
   bool is_open() const {
-    return !behaviour_.translates && behaviour_.filtering == Filtering::endpoint_independent;
+    return behaviour_.translate == Translate::off &&
+           behaviour_.udp.filtering == Filtering::endpoint_independent;
   }
 };
 
@@ -74,7 +70,7 @@ Verdict Nat::Box::handle(std::span<std::uint8_t> bytes, Time now, Direction dire
 
 Verdict Nat::Box::decide(const Packet& packet, Direction direction) {
   if (packet.hop_limit() <= 1) return drop(Rule::ttl_expired);
-  if (behaviour_.udp_blocked && packet.protocol == protocol::udp) return drop(Rule::udp_blocked);
+  if (behaviour_.udp.blocked && packet.protocol == protocol::udp) return drop(Rule::udp_blocked);
   if (is_open()) return forward();
   if (is_translated(packet)) {
     const bool to_us = packet.destination == outside_;
@@ -147,7 +143,7 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   if (id == nobody) return let_in(packet, segment, flow);
   const Session& session = table(flow).session(id);
   if (!session.holds && !table(flow).lets_in(session.binding, flow.remote)) return drop(Rule::filtered);
-  if (is_opening(segment.tcp_flags) && session.tcp.awaits_answer() && !behaviour_.tcp_simultaneous_open)
+  if (is_opening(segment.tcp_flags) && session.tcp.awaits_answer() && !behaviour_.simultaneous_open)
     return unsolicited(packet, segment, flow, Rule::simultaneous_open);
   const Endpoint inside = table(flow).inside(session.binding);
   table(flow).pass(id, Direction::inbound, segment.tcp_flags);
@@ -162,8 +158,8 @@ Verdict Nat::Box::let_in(const Packet& packet, const Segment& segment, const Flo
                        table(flow).is_port_in_use(flow) ? Rule::filtered : Rule::no_mapping);
   if (!table(flow).lets_in(binding, flow.remote)) return unsolicited(packet, segment, flow, Rule::filtered);
   const Endpoint inside = table(flow).inside(binding);
-  bool opens = flow.transport == Transport::udp &&
-               (behaviour_.reply == Reply::session || refreshes(Direction::inbound, behaviour_.udp_refresh));
+  bool opens = flow.transport == Transport::udp && (behaviour_.udp.reply == Reply::session ||
+                                                    refreshes(Direction::inbound, behaviour_.udp_refresh));
   if (flow.transport == Transport::tcp) {
     if (!is_opening(segment.tcp_flags)) return unsolicited(packet, segment, flow, Rule::out_of_state);
     opens = true;
@@ -210,8 +206,10 @@ Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, cons
   Verdict verdict = drop(rule);
   if (flow.transport == Transport::icmp) return verdict;
   const bool is_tcp = flow.transport == Transport::tcp;
-  switch (is_tcp ? behaviour_.tcp_unsolicited : behaviour_.udp_unsolicited) {
+  switch (is_tcp ? behaviour_.tcp.unsolicited : behaviour_.udp.unsolicited) {
     case Unsolicited::drop:
+    case Unsolicited::delayed_icmp:
+    case Unsolicited::accept:
       break;
     case Unsolicited::icmp:
       verdict.answer = unreachable(packet, Unreachable::prohibited);

@@ -23,28 +23,28 @@ std::uint64_t Table::random() {
 
 /// Nobody has this port towards the flow's remote.
 bool Table::is_free(const Flow& flow, std::uint16_t port) const {
-  return find_ownership(flow.transport, port, owner_key(flow.remote, behaviour_)) == nobody &&
+  return find_ownership(flow.transport, port, owner_key(flow.remote, rules_)) == nobody &&
          find_taken(flow.transport, port, flow.remote) == nobody;
 }
 
 /// The flow's own inside endpoint has this port towards its remote already, for another mapping.
 bool Table::is_ours(const Flow& flow, std::uint16_t port) const {
-  const Id ownership = find_ownership(flow.transport, port, owner_key(flow.remote, behaviour_));
+  const Id ownership = find_ownership(flow.transport, port, owner_key(flow.remote, rules_));
   return ownership != nobody && bindings_[ownerships_[ownership].bindings.front()].inside == flow.local &&
          find_taken(flow.transport, port, flow.remote) == nobody;
 }
 
 std::optional<std::uint16_t> Table::choose_port(const Flow& flow) {
-  if (behaviour_.ports == Ports::preserve)
+  if (rules_.ports == Ports::preserve)
     if (const auto port = preserved_port(flow)) return port;
   return free_port(flow);
 }
 
 /// Remembers a search in vain, so that an exhausted NAT does not search again for every packet.
 std::optional<std::uint16_t> Table::free_port(const Flow& flow) {
-  const Endpoint key = owner_key(flow.remote, behaviour_);
+  const Endpoint key = owner_key(flow.remote, rules_);
   if (exhausted_ && exhausted_->transport == flow.transport && exhausted_->key == key) return {};
-  const auto port = behaviour_.ports == Ports::sequential
+  const auto port = rules_.ports == Ports::sequential
                         ? next_free_port(flow, next_port_[static_cast<int>(flow.transport)])
                         : random_port(flow);
   if (!port && taken_.size() == 0) exhausted_ = {flow.transport, key};

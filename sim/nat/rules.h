@@ -43,7 +43,7 @@ constexpr Endpoint filter_key(const Endpoint& remote, Filtering rule) {
 /// endpoint-independent mapping or filter therefore owns its port towards everybody; APDM/APDF shares ports
 /// remote by remote, as Linux connection tracking does. A mapping's key has the same owner key as the remotes
 /// that it stands for.
-constexpr Endpoint owner_key(const Endpoint& remote, const Behaviour& behaviour) {
+constexpr Endpoint owner_key(const Endpoint& remote, const TransportRules& behaviour) {
   return filter_key(mapping_key(remote, behaviour.mapping), behaviour.filtering);
 }
 

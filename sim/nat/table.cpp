@@ -52,11 +52,13 @@ std::uint32_t contact_hash(Id binding, const Address& address) {
 
 }  // namespace
 
-Table::Table(const Behaviour& behaviour, const Address& outside, std::uint64_t seed)
+Table::Table(const Behaviour& behaviour, const TransportRules& rules, const Address& outside,
+             std::uint64_t seed)
     : behaviour_(behaviour),
+      rules_(rules),
       outside_(outside),
-      filter_open_(filter_key(anybody, behaviour.filtering) == Endpoint{}),
-      filter_exact_(filter_key(anybody, behaviour.filtering) == anybody),
+      filter_open_(filter_key(anybody, rules.filtering) == Endpoint{}),
+      filter_exact_(filter_key(anybody, rules.filtering) == anybody),
       random_state_(seed),
       timeouts_{to_time(behaviour.udp_unreplied_timeout),  to_time(behaviour.udp_timeout),
                 to_time(behaviour.tcp_transitory_timeout), to_time(behaviour.tcp_established_timeout),
@@ -131,14 +133,13 @@ Id Table::session_towards(const Flow& flow) const {
 
 Id Table::binding_at(const Flow& flow) const {
   if (!flow.translated) return find_binding(flow);
-  const Id ownership = find_ownership(flow.transport, flow.local.port, owner_key(flow.remote, behaviour_));
+  const Id ownership = find_ownership(flow.transport, flow.local.port, owner_key(flow.remote, rules_));
   return ownership == nobody ? nobody : ownerships_[ownership].bindings.front();
 }
 
 bool Table::lets_in(Id binding, const Endpoint& remote) const {
   if (filter_open_) return true;
-  if (counts_contacts())
-    return find_contact(binding, filter_key(remote, behaviour_.filtering).address) != nobody;
+  if (counts_contacts()) return find_contact(binding, filter_key(remote, rules_.filtering).address) != nobody;
   const Binding& b = bindings_[binding];
   const Id session = session_at({b.transport, b.translated, outside(binding), remote});
   return session != nobody && sessions_[session].holds;
@@ -148,8 +149,8 @@ tl::expected<Id, Rule> Table::enter(Id binding, const Endpoint& remote) {
   if (full()) return tl::unexpected(Rule::table_full);
   const Id session = add_session(binding, remote);
   const Binding& b = bindings_[binding];
-  const bool is_by_the_rule = mapping_key(remote, behaviour_.mapping) == b.key;
-  if (b.translated && behaviour_.reply == Reply::session && !is_by_the_rule &&
+  const bool is_by_the_rule = mapping_key(remote, rules_.mapping) == b.key;
+  if (b.translated && rules_.reply == Reply::session && !is_by_the_rule &&
       find_pinned({b.transport, true, b.inside, remote}) == nobody)
     pin(session);
   return session;
@@ -314,7 +315,7 @@ Id Table::find_contact(Id binding, const Address& address) const {
 
 void Table::add_contact(Id binding, const Endpoint& remote) {
   if (!counts_contacts()) return;
-  const Address address = filter_key(remote, behaviour_.filtering).address;
+  const Address address = filter_key(remote, rules_.filtering).address;
   Id id = find_contact(binding, address);
   if (id == nobody) {
     id = contacts_.add({address, binding, 0});
@@ -325,7 +326,7 @@ void Table::add_contact(Id binding, const Endpoint& remote) {
 
 void Table::remove_contact(Id binding, const Endpoint& remote) {
   if (!counts_contacts()) return;
-  const Address address = filter_key(remote, behaviour_.filtering).address;
+  const Address address = filter_key(remote, rules_.filtering).address;
   const Id id = find_contact(binding, address);
   if (--contacts_[id].sessions > 0) return;
   contact_index_.erase(contact_hash(binding, address), id);
@@ -340,7 +341,7 @@ Endpoint Table::outside(Id id) const {
 }
 
 Endpoint Table::binding_key(const Flow& flow) const {
-  return flow.translated ? mapping_key(flow.remote, behaviour_.mapping) : Endpoint{};
+  return flow.translated ? mapping_key(flow.remote, rules_.mapping) : Endpoint{};
 }
 
 std::uint32_t Table::binding_hash(const Binding& binding) const {
@@ -401,7 +402,7 @@ Id Table::find_port_use(Transport transport, std::uint16_t port) const {
 
 /// Ports that have one owner towards everybody need no counting: their ownership says it.
 void Table::count_port(Transport transport, std::uint16_t port, int change) {
-  if (owner_key(anybody, behaviour_) == Endpoint{}) return;
+  if (owner_key(anybody, rules_) == Endpoint{}) return;
   Id id = find_port_use(transport, port);
   if (id == nobody) {
     id = port_uses_.add({port, transport, 0});
@@ -414,7 +415,7 @@ void Table::count_port(Transport transport, std::uint16_t port, int change) {
 
 void Table::own(Id id) {
   const Binding& binding = bindings_[id];
-  const Endpoint key = owner_key(binding.key, behaviour_);
+  const Endpoint key = owner_key(binding.key, rules_);
   Id ownership = find_ownership(binding.transport, binding.port, key);
   if (ownership == nobody) {
     ownership = ownerships_.add({key, binding.port, binding.transport, {}});
@@ -426,7 +427,7 @@ void Table::own(Id id) {
 
 void Table::disown(Id id) {
   const Binding& binding = bindings_[id];
-  const Endpoint key = owner_key(binding.key, behaviour_);
+  const Endpoint key = owner_key(binding.key, rules_);
   const Id ownership = find_ownership(binding.transport, binding.port, key);
   ownerships_[ownership].bindings.remove(bindings_, id);
   if (ownerships_[ownership].bindings.front() != nobody) return;

@@ -51,7 +51,7 @@ struct Session {
 /// only.
 class Table {
  public:
-  Table(const Behaviour& behaviour, const Address& outside, std::uint64_t seed);
+  Table(const Behaviour& behaviour, const TransportRules& rules, const Address& outside, std::uint64_t seed);
 
   /// Time moves on: forgets what is due. Entries live until exactly their timeout after the last refresh.
   void advance(Time now);
@@ -172,6 +172,7 @@ class Table {
   std::uint32_t binding_hash(const Binding& binding) const;
 
   const Behaviour behaviour_;
+  const TransportRules rules_;
   const Address outside_;
   const bool filter_open_;   // the filter looks at nothing
   const bool filter_exact_;  // it looks at everything: a session is its own contact

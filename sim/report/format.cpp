@@ -74,12 +74,13 @@ std::string place(const study::CellSummary& cell) {
 
 std::string short_nat(const std::string& nat) {
   auto behaviour = nat::parse_behaviour(nat);
-  if (!behaviour || behaviour->tcp_mapping != nat::Mapping::address_and_port_dependent ||
-      behaviour->tcp_ports != nat::Ports::random) {
+  if (!behaviour || behaviour->tcp.mapping != nat::Mapping::address_and_port_dependent ||
+      behaviour->tcp.ports != nat::Ports::random) {
     return nat;
   }
-  behaviour->tcp_mapping.reset();
-  behaviour->tcp_ports.reset();
+  behaviour->tcp.mapping = behaviour->udp.mapping;
+  behaviour->tcp.ports = behaviour->udp.ports;
+  if (behaviour->tcp == nat::parse_behaviour(nat)->tcp) return nat;
   auto text = to_string(*behaviour);
   constexpr std::string_view assumed = "/preserve";  // when nothing is said about ports
   if (text.ends_with(assumed)) text.resize(text.size() - assumed.size());

@@ -21,8 +21,8 @@ const std::string& pick(const std::vector<std::string>& names, io::Random random
 /// A gateway that gives every TCP connection another port, whatever it does to UDP.
 std::string tcp_unfriendly(const std::string& nat) {
   auto behaviour = nat::parse_behaviour(nat).value();
-  behaviour.tcp_mapping = nat::Mapping::address_and_port_dependent;
-  behaviour.tcp_ports = nat::Ports::random;
+  behaviour.tcp.mapping = nat::Mapping::address_and_port_dependent;
+  behaviour.tcp.ports = nat::Ports::random;
   return nat::to_string(behaviour);
 }
 

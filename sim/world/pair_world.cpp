@@ -139,8 +139,8 @@ Machine PairWorld::make_peer(const std::string& name, const PeerKind& kind, std:
   if (has(scenario_.ip, 4)) {
     const auto gateway = boost::asio::ip::make_address(gateway_v4(number));
     outside.push_back(gateway);
-    own.push_back(behaviour->translates ? boost::asio::ip::make_address(lan_v4(number)) : gateway);
-    if (behaviour->translates) translated = gateway;
+    own.push_back(behaviour->translate == nat::Translate::on ? boost::asio::ip::make_address(lan_v4(number)) : gateway);
+    if (behaviour->translate == nat::Translate::on) translated = gateway;
   }
   if (has(scenario_.ip, 6)) {
     own.push_back(boost::asio::ip::make_address(home_v6(number)));

@@ -16,20 +16,20 @@ NotationError error_of(std::string_view text) {
 TEST(NatNotation, ReadsTheAxes) {
   const auto b = parse_behaviour("ADM/EIF/random");
   ASSERT_TRUE(b);
-  EXPECT_EQ(b->mapping, Mapping::address_dependent);
-  EXPECT_EQ(b->filtering, Filtering::endpoint_independent);
-  EXPECT_EQ(b->ports, Ports::random);
-  EXPECT_TRUE(b->translates);
+  EXPECT_EQ(b->udp.mapping, Mapping::address_dependent);
+  EXPECT_EQ(b->udp.filtering, Filtering::endpoint_independent);
+  EXPECT_EQ(b->udp.ports, Ports::random);
+  EXPECT_EQ(b->translate, Translate::on);
 }
 
 TEST(NatNotation, PreservesPortsAndDropsWhatIsUnsolicitedUnlessToldOtherwise) {
   const auto b = parse_behaviour("EIM/APDF");
   ASSERT_TRUE(b);
-  EXPECT_EQ(b->ports, Ports::preserve);
-  EXPECT_EQ(b->udp_unsolicited, Unsolicited::drop);
-  EXPECT_EQ(b->tcp_unsolicited, Unsolicited::drop);
-  EXPECT_EQ(b->reply, Reply::fresh);
-  EXPECT_TRUE(b->tcp_simultaneous_open);
+  EXPECT_EQ(b->udp.ports, Ports::preserve);
+  EXPECT_EQ(b->udp.unsolicited, Unsolicited::drop);
+  EXPECT_EQ(b->tcp.unsolicited, Unsolicited::drop);
+  EXPECT_EQ(b->udp.reply, Reply::fresh);
+  EXPECT_TRUE(b->simultaneous_open);
 }
 
 TEST(NatNotation, TakesTheTimersOfTheRfcs) {
@@ -55,12 +55,12 @@ TEST(NatNotation, ReadsEveryKey) {
   EXPECT_EQ(b->tcp_established_timeout, std::chrono::hours(1));
   EXPECT_EQ(b->tcp_reset_timeout, std::chrono::milliseconds(1500));
   EXPECT_EQ(b->udp_refresh, Refresh::both);
-  EXPECT_EQ(b->reply, Reply::session);
-  EXPECT_EQ(b->udp_unsolicited, Unsolicited::commit_state);
-  EXPECT_EQ(b->tcp_unsolicited, Unsolicited::reset);
-  EXPECT_FALSE(b->tcp_simultaneous_open);
-  EXPECT_TRUE(b->udp_blocked);
-  EXPECT_FALSE(b->translates);
+  EXPECT_EQ(b->udp.reply, Reply::session);
+  EXPECT_EQ(b->udp.unsolicited, Unsolicited::commit_state);
+  EXPECT_EQ(b->tcp.unsolicited, Unsolicited::reset);
+  EXPECT_FALSE(b->simultaneous_open);
+  EXPECT_TRUE(b->udp.blocked);
+  EXPECT_EQ(b->translate, Translate::off);
 }
 
 TEST(NatNotation, UnrepliedFollowsTheUdpTimeoutUnlessGiven) {
@@ -72,8 +72,102 @@ TEST(NatNotation, UnrepliedFollowsTheUdpTimeoutUnlessGiven) {
 TEST(NatNotation, UnsolicitedSpeaksForBothTransports) {
   const auto b = parse_behaviour("EIM/APDF,unsolicited=icmp,tcp_unsolicited=reset");
   ASSERT_TRUE(b);
-  EXPECT_EQ(b->udp_unsolicited, Unsolicited::icmp);
-  EXPECT_EQ(b->tcp_unsolicited, Unsolicited::reset);
+  EXPECT_EQ(b->udp.unsolicited, Unsolicited::icmp);
+  EXPECT_EQ(b->tcp.unsolicited, Unsolicited::reset);
+}
+
+TEST(NatNotation, ABareResetMeansTcpAlone) {
+  const auto b = parse_behaviour("EIM/APDF,unsolicited=reset");
+  ASSERT_TRUE(b);
+  EXPECT_EQ(b->udp.unsolicited, Unsolicited::drop);
+  EXPECT_EQ(b->tcp.unsolicited, Unsolicited::reset);
+}
+
+TEST(NatNotation, OneTransportWinsOverAllWhateverTheOrder) {
+  for (const auto* text :
+       {"EIM/APDF,tcp_mapping=ADM,mapping=APDM", "EIM/APDF,mapping=APDM,tcp_mapping=ADM"}) {
+    const auto b = parse_behaviour(text);
+    ASSERT_TRUE(b) << text;
+    EXPECT_EQ(b->udp.mapping, Mapping::address_and_port_dependent) << text;
+    EXPECT_EQ(b->tcp.mapping, Mapping::address_dependent) << text;
+    EXPECT_EQ(b->icmp.mapping, Mapping::address_and_port_dependent) << text;
+  }
+}
+
+TEST(NatNotation, APresetMayBeOverridden) {
+  const auto linux_ = parse_behaviour("linux"), quiet = parse_behaviour("linux,unsolicited=drop");
+  ASSERT_TRUE(quiet);
+  EXPECT_EQ(*quiet, *parse_behaviour("linux-input-drop"));
+  EXPECT_EQ(parse_behaviour("linux,udp_timeout=30s")->udp_timeout, std::chrono::seconds(30));
+  EXPECT_EQ(parse_behaviour("linux,udp_timeout=90s")->udp_unreplied_timeout, linux_->udp_unreplied_timeout);
+  const Presets own = {{"box", "a box", "ADM/EIF/random,hairpin=internal"}};
+  EXPECT_EQ(parse_behaviour("box,echo=answer", own)->udp.hairpin, Hairpin::internal);
+  EXPECT_FALSE(parse_behaviour("linux", own));
+}
+
+TEST(NatNotation, TheIpv6SideIsTheSameUnlessItIsTold) {
+  const auto b = parse_behaviour(
+      "EIM/EIF,udp_timeout=30s,ipv6_filtering=ADF,ipv6_tcp_filtering=APDF,ipv6_tcp_unsolicited=delayed-icmp,"
+      "ipv6_udp_timeout=2min,ipv6_simultaneous_open=off");
+  ASSERT_TRUE(b);
+  EXPECT_EQ(b->udp.filtering, Filtering::endpoint_independent);
+  const Behaviour six = ipv6_side(*b);
+  EXPECT_EQ(six.translate, Translate::off);
+  EXPECT_EQ(six.udp.filtering, Filtering::address_dependent);
+  EXPECT_EQ(six.tcp.filtering, Filtering::address_and_port_dependent);
+  EXPECT_EQ(six.icmp.filtering, Filtering::address_dependent);
+  EXPECT_EQ(six.tcp.unsolicited, Unsolicited::delayed_icmp);
+  EXPECT_EQ(six.udp.unsolicited, Unsolicited::drop);
+  EXPECT_EQ(six.udp_timeout, std::chrono::minutes(2));
+  EXPECT_EQ(six.udp_unreplied_timeout, std::chrono::minutes(2));
+  EXPECT_FALSE(six.simultaneous_open);
+  EXPECT_EQ(six.tcp_established_timeout, b->tcp_established_timeout);
+}
+
+/// Every word of every key, as the key's own description lists them, and some values of each other kind.
+TEST(NatNotation, EveryWordOfEveryKeyComesBack) {
+  int tried = 0;
+  const auto comes_back = [&](const std::string& setting) {
+    const auto parsed = parse_behaviour("ADM/ADF/random," + setting, {});
+    if (setting.ends_with("udp_unsolicited=reset")) return;
+    ASSERT_TRUE(parsed) << setting << ": " << parsed.error().message;
+    const auto again = parse_behaviour(to_string(*parsed), {});
+    ASSERT_TRUE(again) << to_string(*parsed);
+    EXPECT_EQ(*again, *parsed) << setting << " became " << to_string(*parsed);
+    ++tried;
+  };
+  for (const auto& info : notation_keys()) {
+    std::vector<std::string> prefixes = {""}, values;
+    if (info.per_transport) prefixes = {"", "udp_", "tcp_"};
+    if (info.ipv6)
+      for (std::size_t i = 0, count = prefixes.size(); i < count; ++i)
+        prefixes.push_back("ipv6_" + prefixes[i]);
+    if (info.values.starts_with("a duration"))
+      values = {"1s", "90s", "3h"};
+    else if (info.values.starts_with("a number"))
+      values = {"1", "64", "1024"};
+    else if (info.values == "FIRST-LAST")
+      values = {"1-1", "20000-30000"};
+    else if (info.values.starts_with("any"))
+      values = {"any", "443", "80+443"};
+    else
+      for (std::size_t at = 0, end = 0; end != std::string::npos; at = end + 2)
+        end = info.values.find(", ", at), values.push_back(info.values.substr(at, end - at));
+    for (const auto& prefix : prefixes)
+      for (const auto& value : values) comes_back(prefix + info.key + "=" + value);
+  }
+  EXPECT_GT(tried, 250);
+}
+
+TEST(NatNotation, SaysWhatABehaviourSaysUnderAKey) {
+  const auto b = *parse_behaviour("EIM/APDF,tcp_mapping=APDM,ipv6_filtering=EIF");
+  EXPECT_EQ(value_of("mapping", b), "EIM APDM EIM");
+  EXPECT_EQ(value_of("tcp_mapping", b), "APDM");
+  EXPECT_EQ(value_of("filtering", b), "APDF");
+  EXPECT_EQ(value_of("ipv6_filtering", b), "EIF");
+  EXPECT_EQ(value_of("ipv6_tcp_unsolicited", b), "");
+  EXPECT_EQ(value_of("udp_timeout", b), "5min");
+  EXPECT_EQ(value_of("no_such_key", b), "");
 }
 
 TEST(NatNotation, WritesWhatItReads) {
@@ -114,6 +208,9 @@ TEST(NatNotation, NamesTheOffendingWordItsPlaceAndTheNearestOne) {
         Case{"EIM/APDF,unsolicited=commit_state", 21, "commit-state"},
         Case{"EIM/APDF,reply=sesion", 15, "session"}, Case{"EIM/APDF,udp_blocked=yes", 21, ""},
         Case{"EIM/APDF/random,zzzzzzzz=1", 16, ""}, Case{"symetric", 0, "symmetric"},
+        Case{"linx,udp_timeout=3s", 0, "linux"}, Case{"linux,udp_timeot=3s", 6, "udp_timeout"},
+        Case{"EIM/APDF,translate=statc", 19, "static"},
+        Case{"EIM/APDF,ipv6_tcp_filtring=EIF", 9, "ipv6_tcp_filtering"},
         Case{"port-restrictd", 0, "port-restricted"}, Case{"quantum", 0, ""}, Case{"", 0, ""}}) {
     const auto error = error_of(c.text);
     EXPECT_EQ(error.offset, c.offset) << c.text << ": " << error.message;
@@ -127,14 +224,33 @@ TEST(NatNotation, RefusesWhatMakesNoSense) {
     std::string_view text;
     std::size_t offset;
   };
-  for (const Case& c : {Case{"EIM", 3}, Case{"EIM/", 4}, Case{"EIM/APDF/random/", 15}, Case{"EIM/APDF,", 9},
-                        Case{"EIM/APDF,udp_timeout", 20}, Case{"EIM/APDF,udp_timeout=", 21},
-                        Case{"EIM/APDF,udp_timeout=30", 23}, Case{"EIM/APDF,udp_timeout=s", 21},
-                        Case{"EIM/APDF,udp_timeout=0s", 21}, Case{"EIM/APDF,udp_timeout=-1s", 21},
-                        Case{"EIM/APDF,udp_timeout=nan", 21}, Case{"EIM/APDF,udp_timeout=inf", 21},
-                        Case{"EIM/APDF,udp_timeout=9999999h", 21}, Case{"EIM/APDF,unsolicited=reset", 21},
+  for (const Case& c : {Case{"EIM", 3},
+                        Case{"EIM/", 4},
+                        Case{"EIM/APDF/random/", 15},
+                        Case{"EIM/APDF,", 9},
+                        Case{"EIM/APDF,udp_timeout", 20},
+                        Case{"EIM/APDF,udp_timeout=", 21},
+                        Case{"EIM/APDF,udp_timeout=30", 23},
+                        Case{"EIM/APDF,udp_timeout=s", 21},
+                        Case{"EIM/APDF,udp_timeout=0s", 21},
+                        Case{"EIM/APDF,udp_timeout=-1s", 21},
+                        Case{"EIM/APDF,udp_timeout=nan", 21},
+                        Case{"EIM/APDF,udp_timeout=inf", 21},
+                        Case{"EIM/APDF,udp_timeout=9999999h", 21},
                         Case{"EIM/APDF,udp_unsolicited=reset", 25},
-                        Case{"EIM/APDF,reply=fresh,reply=session", 21}, Case{"EIM/APDF, reply=fresh", 9}}) {
+                        Case{"EIM/APDF,step=0", 14},
+                        Case{"EIM/APDF,step=1025", 14},
+                        Case{"EIM/APDF,port_range=5-4", 22},
+                        Case{"EIM/APDF,port_range=5", 20},
+                        Case{"EIM/APDF,port_range=0-4", 20},
+                        Case{"EIM/APDF,allowed_ports=80+", 26},
+                        Case{"EIM/APDF,allowed_ports=65536", 23},
+                        Case{"EIM/APDF,icmp_unsolicited=drop", 9},
+                        Case{"EIM/APDF,max_mappings=4194305", 22},
+                        Case{"linux/APDF", 0},
+                        Case{"linux,", 6},
+                        Case{"EIM/APDF,reply=fresh,reply=session", 21},
+                        Case{"EIM/APDF, reply=fresh", 9}}) {
     const auto error = error_of(c.text);
     EXPECT_EQ(error.offset, c.offset) << c.text << ": " << error.message;
   }
@@ -166,15 +282,15 @@ TEST(NatPresets, LinuxHasTheTimersOfConnectionTracking) {
   EXPECT_EQ(b->tcp_transitory_timeout, std::chrono::seconds(120));
   EXPECT_EQ(b->tcp_established_timeout, std::chrono::hours(5 * 24));
   EXPECT_EQ(b->tcp_reset_timeout, std::chrono::seconds(10));
-  EXPECT_EQ(b->udp_unsolicited, Unsolicited::commit_state);
-  EXPECT_EQ(b->tcp_unsolicited, Unsolicited::reset);
+  EXPECT_EQ(b->udp.unsolicited, Unsolicited::commit_state);
+  EXPECT_EQ(b->tcp.unsolicited, Unsolicited::reset);
 
   auto dropping = parse_behaviour("linux-input-drop");
   ASSERT_TRUE(dropping);
-  EXPECT_EQ(dropping->udp_unsolicited, Unsolicited::drop);
-  EXPECT_EQ(dropping->tcp_unsolicited, Unsolicited::drop);
-  dropping->udp_unsolicited = b->udp_unsolicited;
-  dropping->tcp_unsolicited = b->tcp_unsolicited;
+  EXPECT_EQ(dropping->udp.unsolicited, Unsolicited::drop);
+  EXPECT_EQ(dropping->tcp.unsolicited, Unsolicited::drop);
+  dropping->udp.unsolicited = b->udp.unsolicited;
+  dropping->tcp.unsolicited = b->tcp.unsolicited;
   EXPECT_EQ(*dropping, *b);
 }
 

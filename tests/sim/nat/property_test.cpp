@@ -50,12 +50,12 @@ class Observer {
 
  private:
   Host mapping_key(const Host& remote) const {
-    if (behaviour_.mapping == Mapping::endpoint_independent) return {};
-    return behaviour_.mapping == Mapping::address_dependent ? Host{remote.address, 0} : remote;
+    if (behaviour_.udp.mapping == Mapping::endpoint_independent) return {};
+    return behaviour_.udp.mapping == Mapping::address_dependent ? Host{remote.address, 0} : remote;
   }
   Host filter_key(const Host& remote) const {
-    if (behaviour_.filtering == Filtering::endpoint_independent) return {};
-    return behaviour_.filtering == Filtering::address_dependent ? Host{remote.address, 0} : remote;
+    if (behaviour_.udp.filtering == Filtering::endpoint_independent) return {};
+    return behaviour_.udp.filtering == Filtering::address_dependent ? Host{remote.address, 0} : remote;
   }
   Time timeout() const { return std::chrono::duration_cast<Time>(behaviour_.udp_timeout); }
 
