@@ -216,8 +216,9 @@ def test_sqlite_has_a_typed_row_a_trial(tmp_path):
     assert rows == [(0, "SUCCESS", 123.456789, 1), (1, "FAILED", None, 3)]
 
 
-def test_captures_have_a_folder(tmp_path):
-    run(tmp_path, scenario(tmp_path, "S"), "--out", "out", "--pcap", "--sweep", "seed=1,2")
+@pytest.mark.parametrize("option", ["--pcap", "--keylog", "--qlog"])
+def test_captures_have_a_folder(tmp_path, option):
+    run(tmp_path, scenario(tmp_path, "S"), "--out", "out", option, "--sweep", "seed=1,2")
     assert sorted(folder.name for folder in (tmp_path / "out" / "captures").iterdir()) == ["0", "1"]
 
 
