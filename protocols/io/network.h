@@ -83,6 +83,8 @@ class Network {
   virtual Random random(std::string_view purpose) = 0;
   /// Addresses of this host's own interfaces, loopback last.
   virtual std::vector<IpAddress> addresses() const = 0;
+  /// The IPv4 router that packets to other networks go through, where there is one and it is known.
+  virtual std::optional<IpAddress> default_gateway() const { return std::nullopt; }
 
   /// Port 0 asks for a free one. `errc::address_in_use`.
   virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& local) = 0;

@@ -14,6 +14,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "protocols/io/signal.h"
 #include "sim/os/socket_error.h"
@@ -192,6 +194,22 @@ std::vector<io::IpAddress> RealNetwork::addresses() const {
   std::stable_partition(found.begin(), found.end(),
                         [](const io::IpAddress& address) { return !address.is_loopback(); });
   return found;
+}
+
+/// proc(5), /proc/net/route: destination and gateway in hexadecimal, as the kernel holds them in memory.
+std::optional<io::IpAddress> RealNetwork::default_gateway() const {
+  std::ifstream routes("/proc/net/route");
+  std::string line;
+  std::getline(routes, line);
+  while (std::getline(routes, line)) {
+    std::istringstream fields(line);
+    std::string interface;
+    std::uint32_t destination = 0;
+    std::uint32_t gateway = 0;
+    if (fields >> interface >> std::hex >> destination >> gateway && destination == 0 && gateway != 0)
+      return asio::ip::address_v4(ntohl(gateway));
+  }
+  return {};
 }
 
 io::Result<std::unique_ptr<io::Listener>> RealNetwork::listen(const io::Endpoint& local) {

@@ -18,6 +18,7 @@ class RealNetwork final : public io::Network {
   io::Scheduler& scheduler() override { return scheduler_; }
   io::Random random(std::string_view purpose) override { return random_.derive(purpose); }
   std::vector<io::IpAddress> addresses() const override;
+  std::optional<io::IpAddress> default_gateway() const override;
 
   io::Result<std::unique_ptr<io::Listener>> listen(const io::Endpoint& local) override;
   io::Result<std::shared_ptr<io::StreamSocket>> dial(const io::Endpoint& remote,
