@@ -1,0 +1,163 @@
+#include "tests/kernel/kernel_lab.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/kernel/addresses.h"
+#include "tests/kernel/timeouts.h"
+
+namespace flaresim::kernel {
+namespace {
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+/// In the namespace of the calling thread.
+void run(const std::string& command, const std::string& input) {
+  FILE* pipe = ::popen(command.c_str(), "w");
+  if (!pipe) fail(command);
+  std::fwrite(input.data(), 1, input.size(), pipe);
+  if (::pclose(pipe) != 0) throw std::runtime_error(fmt::format("{} does not accept:\n{}", command, input));
+}
+
+void set(const std::string& key, const std::string& value) {
+  std::ofstream file("/proc/sys/net/" + key);
+  if (!(file << value << std::flush)) throw std::runtime_error("cannot set " + key);
+}
+
+/// Before there are devices, so that they inherit what is set for all to come.
+void prepare_kernel() {
+  for (const std::string family : {"ipv4", "ipv6"})
+    for (const std::string which : {"all", "default"})
+      set(fmt::format("{}/conf/{}/forwarding", family, which), "1");
+  for (const std::string which : {"all", "default"}) {
+    set(fmt::format("ipv4/conf/{}/rp_filter", which), "0");
+    set(fmt::format("ipv4/conf/{}/send_redirects", which), "0");
+    set(fmt::format("ipv6/conf/{}/accept_dad", which), "0");
+  }
+  set("ipv6/conf/default/addr_gen_mode", "1");  // no link-local addresses, hence no talk of the kernel's own
+  // What a packet is answered with, not how often.
+  set("ipv4/icmp_ratemask", "0");
+  set("ipv6/icmp/ratelimit", "0");
+}
+
+void shorten_timeouts() {
+  for (const auto& [key, seconds] : kernel_timeouts())
+    set("netfilter/nf_conntrack_" + key, std::to_string(seconds.count()));
+}
+
+std::string configuration() {
+  std::string script = fmt::format(
+      "link set lo up\n"
+      "addr add {}/24 dev inside\naddr add {}/24 dev outside\n"
+      "addr add {}/64 dev inside nodad\naddr add {}/64 dev outside nodad\n",
+      lan4, wan4, lan6, wan6);
+  for (const auto& address : pool4) script += fmt::format("addr add {}/24 dev outside\n", address);
+  script +=
+      "link set inside up\nlink set outside up\n"
+      "route add default dev outside\nroute add ::/0 dev outside\n";
+  return script;
+}
+
+bool is_own_talk(const Bytes& packet) {
+  constexpr std::size_t destination6 = 24;
+  return packet.at(0) >> 4 == 6 && packet.at(destination6) == 0xff;  // multicast listener reports
+}
+
+}  // namespace
+
+class KernelLab::Device {
+ public:
+  explicit Device(const char* name) : file_(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)) {
+    if (file_ < 0) fail("/dev/net/tun");
+    ifreq request{};
+    std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    if (::ioctl(file_, TUNSETIFF, &request) != 0) fail("TUNSETIFF");
+  }
+  ~Device() { ::close(file_); }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  void write(const Bytes& packet) {
+    // The kernel refuses what has no valid IP version; a router would not see such a packet either.
+    if (::write(file_, packet.data(), packet.size()) < 0 && errno != EINVAL) fail("write to a TUN device");
+  }
+
+  void read_all(Side side, std::vector<Emitted>& into) {
+    Bytes packet(65536);
+    for (;;) {
+      packet.resize(packet.capacity());
+      const auto size = ::read(file_, packet.data(), packet.size());
+      if (size < 0 && errno == EAGAIN) return;
+      if (size < 0) fail("read from a TUN device");
+      packet.resize(static_cast<std::size_t>(size));
+      if (!is_own_talk(packet)) into.push_back({side, packet});
+    }
+  }
+
+ private:
+  int file_;
+};
+
+KernelLab::KernelLab(const std::string& rules) {
+  if (::unshare(CLONE_NEWNET) != 0) fail("unshare");
+  prepare_kernel();
+  inside_ = std::make_unique<Device>("inside");
+  outside_ = std::make_unique<Device>("outside");
+  run("ip -batch -", configuration());
+  run("nft -f -", rules);
+  shorten_timeouts();
+  schedule_ = std::chrono::steady_clock::now();
+}
+
+KernelLab::~KernelLab() = default;
+
+std::optional<std::string> KernelLab::missing() {
+  if (::access("/dev/net/tun", R_OK | W_OK) != 0) return "no TUN devices here: /dev/net/tun cannot be opened";
+  for (const char* program : {"nft", "ip"})
+    if (std::system(fmt::format("command -v {} >/dev/null", program).c_str()) != 0)
+      return fmt::format("{} is not installed", program);
+  std::optional<std::string> reason;
+  std::thread([&] {
+    if (::unshare(CLONE_NEWNET) != 0)
+      reason = fmt::format("no network namespaces here: {}", std::strerror(errno));
+  }).join();
+  return reason;
+}
+
+std::vector<Emitted> KernelLab::send(Side from, const Bytes& packet) {
+  std::vector<Emitted> emitted;
+  for (const Side side : {Side::inside, Side::outside}) {
+    std::vector<Emitted> late;
+    (side == Side::inside ? inside_ : outside_)->read_all(side, late);
+    if (!late.empty()) throw std::runtime_error("the kernel sent a packet that nothing had asked for");
+  }
+  (from == Side::inside ? inside_ : outside_)->write(packet);
+  inside_->read_all(Side::inside, emitted);
+  outside_->read_all(Side::outside, emitted);
+  return emitted;
+}
+
+void KernelLab::wait(std::chrono::milliseconds time) {
+  schedule_ += time;
+  std::this_thread::sleep_until(schedule_);
+  const auto delay =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - schedule_);
+  worst_delay_ = std::max(worst_delay_, delay);
+}
+
+}  // namespace flaresim::kernel

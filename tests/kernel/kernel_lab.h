@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tests/kernel/lab.h"
+
+namespace flaresim::kernel {
+
+/// The Linux kernel as the router, in real time: a network namespace with two TUN devices, `inside` and `outside`.
+///
+/// 1. Lives in the thread that makes it, and changes that thread's namespace for good. The namespace has no name: it
+/// ends with the thread and the lab, also when the process is killed.
+/// 2. A packet that is written to a TUN device is routed, filtered and answered before the write returns.
+class KernelLab : public Lab {
+ public:
+  /// `rules` is what `nft -f` reads. Throws std::runtime_error when the rules are wrong.
+  explicit KernelLab(const std::string& rules);
+  ~KernelLab() override;
+
+  /// Why there can be no kernel lab here; nothing when there can.
+  static std::optional<std::string> missing();
+
+  std::vector<Emitted> send(Side from, const Bytes& packet) override;
+  /// Waits are laid end to end on one schedule, so that the time between packets does not add up.
+  void wait(std::chrono::milliseconds time) override;
+  /// By how much the machine missed the schedule at worst.
+  std::chrono::milliseconds worst_delay() const { return worst_delay_; }
+
+ private:
+  class Device;
+
+  std::unique_ptr<Device> inside_;
+  std::unique_ptr<Device> outside_;
+  std::chrono::steady_clock::time_point schedule_;
+  std::chrono::milliseconds worst_delay_{0};
+};
+
+}  // namespace flaresim::kernel
