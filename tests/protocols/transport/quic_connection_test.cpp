@@ -247,6 +247,28 @@ TEST_F(QuicTest, WhileClosingLateDatagramsAreAnsweredByTheCloseEverLessOften) {
   EXPECT_EQ(net.trace.size(), 4u);  // to the first, second, fourth and eighth
 }
 
+TEST_F(QuicTest, WhileDrainingNothingIsSent) {
+  make_nodes();
+  connect();
+  io::Bytes late;
+  net.tap = [&](const io::Endpoint& from, const io::Endpoint&, io::Bytes& payload) {
+    if (from == alice->endpoint->local()) late = payload;
+    return true;
+  };
+  auto stream = run_task(scheduler, at_alice->muxed->open_stream());
+  ASSERT_TRUE(run_task(scheduler, (*stream)->write(pattern(10))));
+  scheduler.run_for(100ms);
+  net.tap = nullptr;
+  ASSERT_FALSE(late.empty());
+  at_alice->muxed->close(std::make_error_code(std::errc::operation_canceled));
+  scheduler.run_for(30ms);
+  ASSERT_EQ(bob->endpoint->lingering(), 1u);
+  net.trace.clear();
+  for (int i = 0; i < 8; ++i) net.inject(alice->endpoint->local(), bob->endpoint->local(), late);
+  scheduler.run_for(30ms);
+  EXPECT_TRUE(net.trace.empty());
+}
+
 TEST_F(QuicTest, WithoutKeepAliveAnIdleConnectionIsForgotten) {
   QuicProfile profile;
   profile.keep_alive = 0s;
