@@ -1,0 +1,40 @@
+#include <algorithm>
+
+#include "sim/probe/ground.h"
+
+namespace flaresim::probe {
+namespace {
+constexpr std::uint16_t port = 40000;
+}  // namespace
+
+/// RFC 5382 REQ-2: a SYN that meets our own.
+Finding simultaneous_open(const Ground& ground) {
+  auto bench = ground.bench();
+  const auto flow = bench.open(bench.inside(0, port), bench.remote(0, 0));
+  if (!flow) return untold("simultaneous_open", "no SYN passes");
+  const auto outcome = bench.knock(flow->remote, flow->outside);
+  return on_off("simultaneous_open", outcome && outcome.arrived->destination == flow->inside);
+}
+
+/// The third packet of a simultaneous open: our SYN-ACK, after our SYN on the same flow.
+Finding syn_ack_after_syn(const Ground& ground) {
+  auto bench = ground.bench();
+  auto flow = bench.open(bench.inside(0, port), bench.remote(0, 0));
+  if (!flow) return untold("syn_ack_after_syn", "no SYN passes");
+  const auto syn = bench.opener(flow->remote, flow->outside);
+  bench.inward(syn);
+  const auto answer = bench.tcp(flow->inside, flow->remote, flag::syn | flag::ack, flow->inside_sequence - 1,
+                                syn.sequence + 1);
+  return told("syn_ack_after_syn", std::string(bench.outward(answer) ? "pass" : "drop"));
+}
+
+Finding out_of_state(const Ground& ground) {
+  auto bench = ground.bench();
+  const auto outcome = bench.outward(bench.tcp(bench.inside(0, port), bench.remote(0, 0), flag::ack, 0, 1));
+  const bool reset = std::any_of(outcome.answers.begin(), outcome.answers.end(), [](const Packet& packet) {
+    return packet.protocol == Protocol::tcp && (packet.flags & flag::rst) != 0;
+  });
+  return told("out_of_state", std::string(outcome ? "pick-up" : reset ? "reset" : "drop"));
+}
+
+}  // namespace flaresim::probe
