@@ -2,10 +2,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "sim/nat/behaviour.h"
 #include "sim/report/report.h"
 #include "sim/study/run.h"
 #include "sim/study/summary.h"
+#include "sim/world/nat_presets.h"
 #include "sim/world/world_data.h"
 
 namespace py = pybind11;
@@ -111,7 +111,7 @@ Result run(const std::string& path, const py::object& trials, const py::object& 
 }
 
 std::string parse_nat(const std::string& text) {
-  const auto behaviour = nat::parse_behaviour(text);
+  const auto behaviour = world::parse_nat(text);
   if (behaviour) return to_string(*behaviour);
   const auto& error = behaviour.error();
   throw py::value_error(fmt::format("{}: character {}: {}{}", text, error.offset + 1, error.message,
@@ -120,7 +120,9 @@ std::string parse_nat(const std::string& text) {
 
 py::dict nat_presets() {
   py::dict presets;
-  for (const auto& preset : nat::presets()) presets[py::str(preset.name)] = py::str(preset.inline_form);
+  const auto& catalogue = world::nat_catalogue();
+  if (!catalogue) throw py::value_error(to_string(catalogue.error()));
+  for (const auto& preset : catalogue->names) presets[py::str(preset.name)] = py::str(preset.inline_form);
   return presets;
 }
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "sim/nat/behaviour.h"
+#include "sim/world/nat_presets.h"
 
 namespace flaresim::report {
 namespace {
@@ -73,14 +73,14 @@ std::string place(const study::CellSummary& cell) {
 }
 
 std::string short_nat(const std::string& nat) {
-  auto behaviour = nat::parse_behaviour(nat);
+  auto behaviour = world::parse_nat(nat);
   if (!behaviour || behaviour->tcp.mapping != nat::Mapping::address_and_port_dependent ||
       behaviour->tcp.ports != nat::Ports::random) {
     return nat;
   }
   behaviour->tcp.mapping = behaviour->udp.mapping;
   behaviour->tcp.ports = behaviour->udp.ports;
-  if (behaviour->tcp == nat::parse_behaviour(nat)->tcp) return nat;
+  if (behaviour->tcp == world::parse_nat(nat)->tcp) return nat;
   auto text = to_string(*behaviour);
   constexpr std::string_view assumed = "/preserve";  // when nothing is said about ports
   if (text.ends_with(assumed)) text.resize(text.size() - assumed.size());

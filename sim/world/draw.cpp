@@ -1,6 +1,6 @@
 #include "sim/world/draw.h"
 
-#include "sim/nat/behaviour.h"
+#include "sim/world/nat_presets.h"
 
 namespace flaresim::world {
 namespace {
@@ -20,7 +20,7 @@ const std::string& pick(const std::vector<std::string>& names, io::Random random
 
 /// A gateway that gives every TCP connection another port, whatever it does to UDP.
 std::string tcp_unfriendly(const std::string& nat) {
-  auto behaviour = nat::parse_behaviour(nat).value();
+  auto behaviour = parse_nat(nat).value();
   behaviour.tcp.mapping = nat::Mapping::address_and_port_dependent;
   behaviour.tcp.ports = nat::Ports::random;
   return nat::to_string(behaviour);

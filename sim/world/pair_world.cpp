@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "sim/world/nat_presets.h"
+
 namespace flaresim::world {
 namespace {
 
@@ -130,7 +132,7 @@ void PairWorld::add_server(const std::string& name, std::size_t number, const st
 }
 
 Machine PairWorld::make_peer(const std::string& name, const PeerKind& kind, std::size_t number) {
-  const auto behaviour = nat::parse_behaviour(kind.nat);
+  const auto behaviour = parse_nat(kind.nat);
   if (!behaviour) throw std::logic_error("no such NAT: " + kind.nat);
 
   std::vector<io::IpAddress> own;      // of the host

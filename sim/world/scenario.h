@@ -30,7 +30,7 @@ std::string_view to_string(Roles roles);
 
 /// One kind of peer: everything about a peer that a scenario may fix.
 struct PeerKind {
-  std::string nat = "open";  ///< as `nat::parse_behaviour` reads it; as written, for reports
+  std::string nat = "open";  ///< as `parse_nat` reads it; as written, for reports
   std::string region;  ///< a name of the region graph; empty: drawn, from the population's regions or evenly
                        ///< from the graph
   std::string access = "none";  ///< a name of the access link table; `none`: no delay, unlimited rate
@@ -46,7 +46,7 @@ struct Population {
     bool operator==(const Share&) const = default;
   };
   std::string name;
-  std::vector<Share> nats;      ///< names as `nat::parse_behaviour` reads them, as written
+  std::vector<Share> nats;      ///< names as `parse_nat` reads them, as written
   std::vector<Share> regions;   ///< of the region graph
   std::vector<Share> accesses;  ///< of the access link table
   /// Share of peers whose gateway gives every TCP connection another port, whatever it does to UDP.

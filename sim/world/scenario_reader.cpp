@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "sim/nat/behaviour.h"
+#include "sim/world/nat_presets.h"
 
 namespace flaresim::world {
 namespace {
@@ -133,7 +133,7 @@ Place Reader::inside(const Value& value, std::size_t offset) {
 std::string Reader::nat(const Value& value) {
   auto written = text(value);
   if (value.kind != Value::Kind::scalar) return written;
-  if (const auto behaviour = nat::parse_behaviour(written); !behaviour) {
+  if (const auto behaviour = parse_nat(written); !behaviour) {
     const auto& error = behaviour.error();
     fail(inside(value, error.offset),
          error.nearest.empty() ? error.message

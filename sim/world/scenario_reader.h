@@ -34,14 +34,15 @@ class Reader {
   bool truth(const Value& value);
   /// A number and a unit: `20 ms`, `1.5 s`, `2 min`, `100 us`.
   io::Duration duration(const Value& value, io::Duration low, io::Duration high);
-  /// A name or an inline form, as written, that `nat::parse_behaviour` accepts.
+  /// A name or an inline form, as written, that `parse_nat` accepts.
   std::string nat(const Value& value);
   /// The items of a list without repetition; a single value counts as a list of one.
   std::vector<const Value*> list(const Value& value);
 
- private:
-  /// The same without the quotation mark that the value's place points at.
+  /// Where a character of a scalar stands: its place, without the quotation mark that this may point at.
   static Place inside(const Value& value, std::size_t offset);
+
+ private:
   /// A scalar without quotation marks, which make a text of anything.
   bool is_plain(const Value& value, std::string_view what);
 
