@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
@@ -72,6 +73,12 @@ std::string configuration() {
   return script;
 }
 
+/// Lets the calling thread wake up in time on a busy machine, where that is allowed; its children are as others are.
+void be_punctual() {
+  const sched_param least{.sched_priority = 1};
+  ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &least);
+}
+
 bool is_own_talk(const Bytes& packet) {
   constexpr std::size_t destination6 = 24;
   return packet.at(0) >> 4 == 6 && packet.at(destination6) == 0xff;  // multicast listener reports
@@ -114,6 +121,19 @@ class KernelLab::Device {
 };
 
 KernelLab::KernelLab(const std::string& rules) {
+  // A thread of its own, as it stays in the namespace that it enters. The devices then keep the namespace.
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      build(rules);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+void KernelLab::build(const std::string& rules) {
   if (::unshare(CLONE_NEWNET) != 0) fail("unshare");
   prepare_kernel();
   inside_ = std::make_unique<Device>("inside");
@@ -121,7 +141,6 @@ KernelLab::KernelLab(const std::string& rules) {
   run("ip -batch -", configuration());
   run("nft -f -", rules);
   shorten_timeouts();
-  schedule_ = std::chrono::steady_clock::now();
 }
 
 KernelLab::~KernelLab() = default;
@@ -140,24 +159,24 @@ std::optional<std::string> KernelLab::missing() {
 }
 
 std::vector<Emitted> KernelLab::send(Side from, const Bytes& packet) {
-  std::vector<Emitted> emitted;
-  for (const Side side : {Side::inside, Side::outside}) {
-    std::vector<Emitted> late;
-    (side == Side::inside ? inside_ : outside_)->read_all(side, late);
-    if (!late.empty()) throw std::runtime_error("the kernel sent a packet that nothing had asked for");
-  }
+  const auto read_all = [this] {
+    std::vector<Emitted> emitted;
+    inside_->read_all(Side::inside, emitted);
+    outside_->read_all(Side::outside, emitted);
+    return emitted;
+  };
+  if (!schedule_) schedule_ = std::chrono::steady_clock::now();
+  if (!read_all().empty()) throw std::runtime_error("the kernel sent a packet that nothing had asked for");
   (from == Side::inside ? inside_ : outside_)->write(packet);
-  inside_->read_all(Side::inside, emitted);
-  outside_->read_all(Side::outside, emitted);
-  return emitted;
+  return read_all();
 }
 
 void KernelLab::wait(std::chrono::milliseconds time) {
-  schedule_ += time;
-  std::this_thread::sleep_until(schedule_);
-  const auto delay =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - schedule_);
-  worst_delay_ = std::max(worst_delay_, delay);
+  schedule_ = schedule_.value_or(std::chrono::steady_clock::now()) + time;
+  be_punctual();
+  std::this_thread::sleep_until(*schedule_);
+  const auto delay = std::chrono::steady_clock::now() - *schedule_;
+  worst_delay_ = std::max(worst_delay_, std::chrono::ceil<std::chrono::milliseconds>(delay));
 }
 
 }  // namespace flaresim::kernel

@@ -10,8 +10,7 @@ namespace flaresim::kernel {
 
 /// The Linux kernel as the router, in real time: a network namespace with two TUN devices, `inside` and `outside`.
 ///
-/// 1. Lives in the thread that makes it, and changes that thread's namespace for good. The namespace has no name: it
-/// ends with the thread and the lab, also when the process is killed.
+/// 1. The namespace has no name: it ends with the lab, also when the process is killed.
 /// 2. A packet that is written to a TUN device is routed, filtered and answered before the write returns.
 class KernelLab : public Lab {
  public:
@@ -23,7 +22,7 @@ class KernelLab : public Lab {
   static std::optional<std::string> missing();
 
   std::vector<Emitted> send(Side from, const Bytes& packet) override;
-  /// Waits are laid end to end on one schedule, so that the time between packets does not add up.
+  /// Waits are laid end to end on one schedule from the first packet on, so that what packets take does not add up.
   void wait(std::chrono::milliseconds time) override;
   /// By how much the machine missed the schedule at worst.
   std::chrono::milliseconds worst_delay() const { return worst_delay_; }
@@ -31,9 +30,11 @@ class KernelLab : public Lab {
  private:
   class Device;
 
+  void build(const std::string& rules);
+
   std::unique_ptr<Device> inside_;
   std::unique_ptr<Device> outside_;
-  std::chrono::steady_clock::time_point schedule_;
+  std::optional<std::chrono::steady_clock::time_point> schedule_;
   std::chrono::milliseconds worst_delay_{0};
 };
 

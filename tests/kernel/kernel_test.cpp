@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <map>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +14,7 @@
 #include "tests/kernel/kernel_lab.h"
 #include "tests/kernel/model_lab.h"
 #include "tests/kernel/probes.h"
+#include "tests/kernel/punch.h"
 #include "tests/kernel/rulesets.h"
 
 /// The kernel as oracle: every script is run against the kernel under every ruleset that it suits, and against our
@@ -18,44 +22,85 @@
 namespace flaresim::kernel {
 namespace {
 
-constexpr int most_tries = 3;
+using Observations = std::vector<Observation>;
 
-/// Chance may have hidden a difference, or a busy machine made one: then it is tried again.
-template <class Try>
-Transcript run(const Ruleset& ruleset, const Script& script, Try&& try_once) {
-  for (int attempt = 1;; ++attempt) {
-    Transcript transcript(ruleset.range);
-    const bool in_time = try_once(transcript, attempt);
-    if ((in_time && !transcript.ambiguous()) || attempt == most_tries) return transcript;
-    fmt::print("{}.{}: once more, {}\n", ruleset.name, script.name, in_time ? "ambiguous" : "late");
-  }
-}
-
-Transcript run_on_kernel(const Ruleset& ruleset, const Script& script) {
-  return run(ruleset, script, [&](Transcript& transcript, int) {
-    constexpr auto tolerance = 200ms;  // probes come no nearer to a timeout
-    KernelLab lab(ruleset.nft);
-    Probe probe(lab, transcript, ruleset.ipv6);
-    script.run(probe);
-    return lab.worst_delay() < tolerance;
-  });
-}
-
-Transcript run_on_model(const Ruleset& ruleset, const Script& script) {
-  return run(ruleset, script, [&](Transcript& transcript, int attempt) {
-    ModelLab lab(ruleset.model, static_cast<std::uint64_t>(attempt));
-    Probe probe(lab, transcript, ruleset.ipv6);
-    script.run(probe);
-    return true;
-  });
-}
-
+/// One test: both routers are asked the same.
 struct Case {
-  const Ruleset& ruleset;
-  const Script& script;
-
-  std::string name() const { return ruleset.name + "." + script.name; }
+  std::string suite;
+  std::string name;
+  std::function<Observations()> real;
+  std::function<Observations()> modelled;
 };
+
+constexpr int most_tries = 5;
+
+/// Asks again when chance may have hidden a difference, or a busy machine made one: then `ask` gives nothing.
+template <class Result>
+Result ask_until_clear(const std::string& what,
+                       const std::function<std::optional<Result>(int attempt)>& ask) {
+  for (int attempt = 1; attempt <= most_tries; ++attempt)
+    if (auto result = ask(attempt)) return *result;
+  throw std::runtime_error(fmt::format("{}: asked {} times in vain", what, most_tries));
+}
+
+Case case_of(const Ruleset& ruleset, const Script& script) {
+  const auto run = [&](Lab& lab) {
+    Transcript transcript(ruleset.range);
+    Probe probe(lab, transcript, ruleset.ipv6);
+    script.run(probe);
+    return transcript;
+  };
+  const auto clear = [](const Transcript& transcript, bool in_time) -> std::optional<Observations> {
+    if (transcript.ambiguous() || !in_time) return {};
+    return transcript.observations();
+  };
+  const auto real = [=, &ruleset](int) {
+    constexpr auto tolerance = 200ms;  // scripts come no nearer to a timeout
+    KernelLab lab(ruleset.nft);
+    const auto transcript = run(lab);
+    return clear(transcript, lab.worst_delay() < tolerance);
+  };
+  const auto modelled = [=, &ruleset](int attempt) {
+    ModelLab lab(ruleset.model, static_cast<std::uint64_t>(attempt));
+    return clear(run(lab), true);
+  };
+  const auto name = ruleset.name + "." + script.name;
+  return {ruleset.name, script.name, [=] { return ask_until_clear<Observations>(name, real); },
+          [=] { return ask_until_clear<Observations>(name, modelled); }};
+}
+
+/// Whether punches succeed whose peers start this far apart. 20 ms is left out: there both meet at once.
+constexpr int offsets_ms[] = {-100, -90, -80, -70, -60, -50, -40, -30, -10, 0,
+                              10,   30,  40,  50,  60,  70,  80,  90,  100};
+
+Observations curve(const std::function<bool(int offset_ms)>& punched) {
+  std::vector<std::future<bool>> results;
+  for (const int offset : offsets_ms) results.push_back(std::async(std::launch::async, punched, offset));
+  Observations observations;
+  for (std::size_t i = 0; i < results.size(); ++i)
+    observations.push_back({fmt::format("second peer {} ms after the first", offsets_ms[i]),
+                            results[i].get() ? "punched" : "failed"});
+  return observations;
+}
+
+Case curve_of(const Ruleset& ruleset, Transport transport) {
+  const auto name = transport == Transport::udp ? "stagger_of_udp_punch" : "stagger_of_tcp_punch";
+  const auto real = [=, &ruleset](int offset_ms) {
+    return ask_until_clear<bool>(name, [&](int) -> std::optional<bool> {
+      constexpr auto tolerance = 8ms;  // offsets are 10 ms from where it matters
+      KernelLab first(ruleset.nft), second(ruleset.nft);
+      const bool punched =
+          punch(first, second, ruleset.ipv6, transport, {std::chrono::milliseconds(offset_ms)});
+      if (std::max(first.worst_delay(), second.worst_delay()) > tolerance) return {};
+      return punched;
+    });
+  };
+  const auto modelled = [=, &ruleset](int offset_ms) {
+    ModelLab first(ruleset.model, 1), second(ruleset.model, 2);
+    return punch(first, second, ruleset.ipv6, transport, {std::chrono::milliseconds(offset_ms)});
+  };
+  return {ruleset.name, name, [=] { return curve(real); }, [=] { return curve(modelled); }};
+}
 
 bool is_wanted(const Case& which) {
   const auto& unit = *testing::UnitTest::GetInstance();
@@ -63,26 +108,25 @@ bool is_wanted(const Case& which) {
     const auto& suite = *unit.GetTestSuite(i);
     for (int j = 0; j < suite.total_test_count(); ++j) {
       const auto& test = *suite.GetTestInfo(j);
-      if (test.should_run() && which.ruleset.name == suite.name() && which.script.name == test.name())
-        return true;
+      if (test.should_run() && which.suite == suite.name() && which.name == test.name()) return true;
     }
   }
   return false;
 }
 
-/// The kernel's transcripts, made side by side: most of their time they wait.
+/// What the kernel does in each case, found out side by side: most of the time it is waited for.
 class Kernel : public testing::Environment {
  public:
   explicit Kernel(const std::vector<Case>& cases) : cases_(cases) {}
 
-  Transcript transcript(const Case& of) { return results_.at(of.name()).get(); }
+  Observations observations(const Case& of) { return results_.at(&of).get(); }
 
  private:
   void SetUp() override {
     for (const auto& each : cases_) {
       if (!is_wanted(each)) continue;
-      jobs_.emplace_back([&each] { return run_on_kernel(each.ruleset, each.script); });
-      results_[each.name()] = jobs_.back().get_future();
+      jobs_.emplace_back(each.real);
+      results_[&each] = jobs_.back().get_future();
     }
     for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
   }
@@ -95,16 +139,16 @@ class Kernel : public testing::Environment {
 
   static constexpr int workers = 40;
   const std::vector<Case>& cases_;
-  std::vector<std::packaged_task<Transcript()>> jobs_;
-  std::map<std::string, std::future<Transcript>> results_;
+  std::vector<std::packaged_task<Observations()>> jobs_;
+  std::map<const Case*, std::future<Observations>> results_;
   std::atomic<std::size_t> next_ = 0;
   std::vector<std::thread> threads_;
 };
 
 /// What the kernel does, for people.
-void show(const Transcript& transcript, const Case& of) {
-  fmt::print("\n{}\n", of.name());
-  for (const auto& [sent, seen] : transcript.observations()) fmt::print("  {}\n    {}\n", sent, seen);
+void show(const Observations& observations, const Case& of) {
+  fmt::print("\n{}.{}\n", of.suite, of.name);
+  for (const auto& [sent, seen] : observations) fmt::print("  {}\n    {}\n", sent, seen);
 }
 
 class KernelTest : public testing::Test {
@@ -112,12 +156,12 @@ class KernelTest : public testing::Test {
   KernelTest(Kernel& kernel, const Case& which) : kernel_(kernel), which_(which) {}
 
   void TestBody() override {
-    if (only_show) return show(kernel_.transcript(which_), which_);
-    const auto real = kernel_.transcript(which_).observations();
-    const auto modelled = run_on_model(which_.ruleset, which_.script).observations();
+    const auto real = kernel_.observations(which_);
+    if (only_show) return show(real, which_);
+    const auto modelled = which_.modelled();
     ASSERT_EQ(real.size(), modelled.size());
     for (std::size_t i = 0; i < real.size(); ++i)
-      EXPECT_EQ(modelled[i], real[i]) << "packet " << i + 1 << " of " << real.size();
+      EXPECT_EQ(modelled[i], real[i]) << "observation " << i + 1 << " of " << real.size();
     RecordProperty("comparisons", static_cast<int>(real.size()));
     comparisons += real.size();
   }
@@ -132,10 +176,13 @@ class KernelTest : public testing::Test {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& script :
-       scripts())  // those that wait longest come last in the list, and should begin first
+  for (const auto& script : scripts())
     for (const auto& ruleset : rulesets())
-      if (script.suits(ruleset)) cases.push_back({ruleset, script});
+      if (script.suits(ruleset)) cases.push_back(case_of(ruleset, script));
+  for (const auto& ruleset : rulesets())
+    if (ruleset.has_curve)
+      for (const auto transport : {Transport::udp, Transport::tcp})
+        cases.push_back(curve_of(ruleset, transport));
   return cases;
 }
 
@@ -151,11 +198,10 @@ int test(int argc, char** argv) {
   auto* kernel = new Kernel(cases);
   testing::AddGlobalTestEnvironment(kernel);  // which owns it
   for (const auto& each : cases)
-    testing::RegisterTest(each.ruleset.name.c_str(), each.script.name.c_str(), nullptr, nullptr, __FILE__,
-                          __LINE__,
+    testing::RegisterTest(each.suite.c_str(), each.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
                           [&each, kernel]() -> testing::Test* { return new KernelTest(*kernel, each); });
   const int result = RUN_ALL_TESTS();
-  fmt::print("{} packets compared under {} rulesets\n", KernelTest::comparisons, rulesets().size());
+  fmt::print("{} observations compared under {} rulesets\n", KernelTest::comparisons, rulesets().size());
   return result;
 }
 

@@ -77,18 +77,24 @@ constexpr const char* firewall6 = R"(table ip6 router {
 
 const std::vector<Ruleset>& rulesets() {
   static const std::vector<Ruleset> all{
-      {"masquerade", translating("masquerade"), "linux"},
-      {"masquerade_random", translating("masquerade random"), "linux,ports=random"},
+      {"masquerade", translating("masquerade"), "linux", false, {}, true},
+      {"masquerade_random", translating("masquerade random"), "linux,ports=random", false, {}, true},
       {"masquerade_fully_random", translating("masquerade fully-random"), "linux,ports=random"},
-      {"input_drop", translating("masquerade", input_drop), "linux-input-drop"},
-      {"input_reject", translating("masquerade", input_reject), "linux-input-drop,unsolicited=icmp"},
+      {"input_drop", translating("masquerade", input_drop), "linux-input-drop", false, {}, true},
+      {"input_reject",
+       translating("masquerade", input_reject),
+       "linux-input-drop,unsolicited=icmp",
+       false,
+       {},
+       true},
       {"input_reset", translating("masquerade", input_reset),
        "linux-input-drop,unsolicited=icmp,tcp_unsolicited=reset"},
       {"forward_drop", translating("masquerade", std::string(input_drop) + forward_drop), "linux-input-drop"},
       {"openwrt", translating("masquerade", openwrt),
        "linux-input-drop,unsolicited=icmp,tcp_unsolicited=reset"},
       {"port_range",
-       translating("meta l4proto { tcp, udp } masquerade to :20000-20003; oifname \"outside\" masquerade", input_drop),
+       translating("meta l4proto { tcp, udp } masquerade to :20000-20003; oifname \"outside\" masquerade",
+                   input_drop),
        "linux-input-drop",
        false,
        {20000, 20003}},
@@ -96,7 +102,7 @@ const std::vector<Ruleset>& rulesets() {
       {"address_pool_persistent", translating("snat to 203.0.113.1-203.0.113.4 persistent", input_drop),
        "linux-input-drop"},
       {"port_forward", translating("masquerade", input_drop, port_forward), "linux-input-drop"},
-      {"firewall_ipv6", firewall6, "linux-input-drop,translate=off", true},
+      {"firewall_ipv6", firewall6, "linux-input-drop,translate=off", true, {}, true},
   };
   return all;
 }

@@ -135,8 +135,10 @@ std::string Transcript::range_of(std::uint16_t number) const {
 
 void Transcript::add(Side from, const Bytes& sent, const std::vector<Emitted>& emitted) {
   const Layers layers(sent);
-  if (layers.has_ports())
+  if (layers.has_ports()) {
     for (const std::size_t at : {0, 2}) port(read16(layers.body, at), false);
+    if (from == Side::outside) called_.insert(read16(layers.body, 2));
+  }
   if (layers.is_echo()) port(read16(layers.body, 4), false);
   const auto when = waited_.count() ? fmt::format("at {:.1f} s, ", waited_.count() / 1000.0) : "";
   const auto wire = [](Side side) { return side == Side::inside ? "inside" : "outside"; };
@@ -149,7 +151,8 @@ void Transcript::add(Side from, const Bytes& sent, const std::vector<Emitted>& e
     if (out.has_checksum() && !nat::test::checksums_valid(packet)) made.seen += " with a wrong checksum";
     if (out.has_ports() && layers.has_ports() && from == Side::inside && side == Side::outside) {
       const auto port = read16(out.body, 0);
-      if (port != read16(layers.body, 0) && used_.contains(port)) ambiguous_ = true;
+      if (port != read16(layers.body, 0) && used_.contains(port) && !called_.contains(port))
+        ambiguous_ = true;
     }
   }
   if (made.seen.empty()) made.seen = "nothing";

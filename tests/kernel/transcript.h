@@ -52,7 +52,8 @@ class Transcript {
 
   PortRange range_;
   std::vector<Observation> observations_;
-  std::set<std::uint16_t> used_;  ///< by the probe
+  std::set<std::uint16_t> used_;    ///< by the probe
+  std::set<std::uint16_t> called_;  ///< from outside
   std::map<std::uint16_t, std::string> made_up_;
   std::chrono::milliseconds waited_{0};
   bool ambiguous_ = false;
