@@ -2,71 +2,85 @@
 
 #include <ns3/packet.h>
 
-#include <algorithm>
-#include <stdexcept>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "sim/net/ip_stack.h"
+#include "sim/net/routing.h"
 #include "sim/net/tcp_stream.h"
 #include "sim/net/udp_socket.h"
 
 namespace flaresim::net {
 
-class Host::Stack final : public Port {
+class Host::Stack {
  public:
-  Stack(engine::Simulation& world, const std::vector<io::IpAddress>& addresses, io::Random own)
-      : simulation(world), random(std::move(own)) {
-    for (const auto& address : addresses) {
-      const bool second = address.is_v4() ? v4.has_value() : v6.has_value();
-      if (second) throw std::logic_error("a host has at most one address a family");
-      address.is_v4() ? void(v4 = address.to_v4()) : void(v6 = address.to_v6());
+  Stack(engine::Simulation& world, Interface first, io::Random own)
+      : simulation(world), random(std::move(own)), routing(std::make_shared<RoutingTable>()) {
+    nics_.push_back(std::make_unique<Nic>(*this));
+    routing->add(std::move(first), *nics_.back());
+    ip.emplace(routing);
+    ip->tcp()->set_random(random.derive("tcp"));
+    ip->udp()->set_random(random.derive("udp"));
+    nics_.back()->join(ip->device(0));
+  }
+  ~Stack() {
+    ip->tcp()->vanish_all();
+    *routing = {};  // what ns-3 still has scheduled finds no way out
+  }
+
+  RoutingTable::Index add(Interface interface) {
+    nics_.push_back(std::make_unique<Nic>(*this));
+    const auto index = routing->add(std::move(interface), *nics_.back());
+    nics_.back()->join(ip->add_device());
+    return index;
+  }
+  Port& port(RoutingTable::Index index) { return *nics_.at(index); }
+
+  /// Whether a socket can be bound to it.
+  bool has(const io::IpAddress& address) const {
+    if (!address.is_unspecified()) return routing->holder(address).has_value();
+    for (RoutingTable::Index i = 0; i < routing->size(); ++i) {
+      if (routing->address(i, address.is_v4())) return true;
     }
-    ip = make_ip_stack(v4, v6);
-    ip.tcp->set_random(random.derive("tcp"));
-    ip.device->set_transmit([this](PacketPtr packet) { transmit(std::move(packet)); });
-  }
-  ~Stack() override {
-    ip.tcp->vanish_all();
-    ip.device->set_transmit(nullptr);
-  }
-
-  void deliver(PacketPtr packet) override {
-    observe(*packet, false);
-    ip.device->receive(packet);
-  }
-
-  /// Our address of the family of that one.
-  std::optional<io::IpAddress> own(const io::IpAddress& like) const {
-    if (like.is_v4()) return v4 ? std::optional<io::IpAddress>(*v4) : std::nullopt;
-    return v6 ? std::optional<io::IpAddress>(*v6) : std::nullopt;
-  }
-  /// What a socket that is bound to `wanted` is bound to.
-  std::optional<io::IpAddress> interface(const io::IpAddress& wanted) const {
-    const auto address = own(wanted);
-    return wanted.is_unspecified() || address == wanted ? address : std::nullopt;
-  }
-  /// ns-3 would deliver to itself inside of sending, without end.
-  bool can_reach(const io::IpAddress& address) const {
-    const auto from = own(address);
-    return from && *from != address && !address.is_loopback() && !address.is_unspecified() &&
-           !address.is_multicast() && address != broadcast;
+    return false;
   }
 
   engine::Simulation& simulation;
   io::Random random;
-  std::optional<boost::asio::ip::address_v4> v4;
-  std::optional<boost::asio::ip::address_v6> v6;
-  IpStack ip;
+  std::shared_ptr<RoutingTable> routing;
+  std::optional<IpStack> ip;
   Capture* tap = nullptr;
   std::function<void(const SynEvent&)> on_syn;
 
  private:
-  inline static const io::IpAddress broadcast = boost::asio::ip::address_v4::broadcast();
+  /// The plug of one interface.
+  class Nic final : public Port {
+   public:
+    explicit Nic(Stack& stack) : stack_(stack) {}
+    ~Nic() override {
+      if (device_) device_->set_transmit(nullptr);
+    }
+    void join(const ns3::Ptr<Device>& device) {
+      device_ = device;
+      device_->set_transmit([this](PacketPtr packet) {
+        stack_.observe(*packet, true);
+        send(std::move(packet));
+      });
+    }
+    void deliver(PacketPtr packet) override {
+      stack_.observe(*packet, false);
+      auto& routing = *stack_.routing;
+      if (routing.size() == 1) return device_->receive(packet);
+      routing.answering = destination_of(*packet);
+      device_->receive(packet);
+      routing.answering.reset();
+    }
 
-  void transmit(PacketPtr packet) {
-    observe(*packet, true);
-    send(std::move(packet));
-  }
+   private:
+    Stack& stack_;
+    ns3::Ptr<Device> device_;
+  };
 
   void observe(const ns3::Packet& packet, bool sent) {
     if (tap != nullptr) tap->record(packet);
@@ -79,45 +93,48 @@ class Host::Stack final : public Port {
             .local = sent ? summary.source : summary.destination,
             .remote = sent ? summary.destination : summary.source});
   }
+
+  std::vector<std::unique_ptr<Nic>> nics_;
 };
 
 Host::Host(engine::Simulation& simulation, std::vector<io::IpAddress> addresses, io::Random random)
-    : stack_(std::make_unique<Stack>(simulation, addresses, std::move(random))) {}
+    : Host(simulation, Interface{.addresses = std::move(addresses)}, std::move(random)) {}
+Host::Host(engine::Simulation& simulation, Interface first, io::Random random)
+    : stack_(std::make_unique<Stack>(simulation, std::move(first), std::move(random))) {}
 Host::~Host() = default;
 
-Port& Host::port() { return *stack_; }
+RoutingTable::Index Host::add_interface(Interface interface) { return stack_->add(std::move(interface)); }
+void Host::readdress(RoutingTable::Index interface, std::vector<io::IpAddress> addresses) {
+  stack_->routing->readdress(interface, std::move(addresses));
+  stack_->ip->readdress(interface);
+}
+Port& Host::port(RoutingTable::Index interface) { return stack_->port(interface); }
+std::size_t Host::interfaces() const { return stack_->routing->size(); }
+
 io::Scheduler& Host::scheduler() { return stack_->simulation; }
 io::Random Host::random(std::string_view purpose) { return stack_->random.derive(purpose); }
-
-std::vector<io::IpAddress> Host::addresses() const {
-  std::vector<io::IpAddress> all;
-  if (stack_->v4) all.emplace_back(*stack_->v4);
-  if (stack_->v6) all.emplace_back(*stack_->v6);
-  return all;
-}
+std::vector<io::IpAddress> Host::addresses() const { return stack_->routing->addresses(); }
 
 io::Result<std::unique_ptr<io::Listener>> Host::listen(const io::Endpoint& local) {
-  if (!stack_->interface(local.address)) return io::fail(std::errc::address_not_available);
-  return TcpListener::open(stack_->simulation, stack_->ip.tcp, local);
+  if (!stack_->has(local.address)) return io::fail(std::errc::address_not_available);
+  return TcpListener::open(stack_->simulation, stack_->ip->tcp(), local);
 }
 
 io::Result<std::shared_ptr<io::StreamSocket>> Host::dial(const io::Endpoint& remote,
                                                          std::optional<std::uint16_t> local_port) {
-  if (!stack_->can_reach(remote.address)) return io::fail(std::errc::network_unreachable);
-  auto socket = stack_->ip.tcp->dial(*stack_->own(remote.address), local_port, remote);
+  if (!stack_->routing->can_reach(remote.address)) return io::fail(std::errc::network_unreachable);
+  auto socket = stack_->ip->tcp()->dial(*stack_->routing->source_for(remote.address), local_port, remote);
   if (!socket) return tl::unexpected(socket.error());
   return std::make_shared<TcpStream>(stack_->simulation, *std::move(socket));
 }
 
 io::Result<std::unique_ptr<io::DatagramSocket>> Host::bind(const io::Endpoint& local) {
-  const auto interface = stack_->interface(local.address);
-  if (!interface) return io::fail(std::errc::address_not_available);
-  return UdpSocket::open(stack_->simulation, stack_->ip.node, local, *interface,
-                         [stack = stack_.get()](const io::IpAddress& to) { return stack->can_reach(to); });
+  if (!stack_->has(local.address)) return io::fail(std::errc::address_not_available);
+  return UdpSocket::open(stack_->simulation, stack_->ip->udp(), stack_->routing, local);
 }
 
 void Host::capture(Capture* capture) { stack_->tap = capture; }
 void Host::on_syn(std::function<void(const SynEvent&)> observer) { stack_->on_syn = std::move(observer); }
-std::size_t Host::tcp_connections() const { return stack_->ip.tcp->connections(); }
+std::size_t Host::tcp_connections() const { return stack_->ip->tcp()->connections(); }
 
 }  // namespace flaresim::net

@@ -16,32 +16,60 @@
 #include <ns3/mac48-address.h>
 #include <ns3/packet.h>
 #include <ns3/traffic-control-layer.h>
-#include <ns3/udp-l4-protocol.h>
+
+#include <utility>
 
 #include "sim/net/ns3_address.h"
 
 namespace flaresim::net {
 namespace {
 
-/// The one route of a host: everything goes out of its device.
-class HostRouteV4 final : public ns3::Ipv4RoutingProtocol {
+/// The interface that a packet leaves by. What has no source of its own answers a packet that has just come.
+std::optional<RoutingTable::Index> choose(const RoutingTable& table, const io::IpAddress& source,
+                                          const io::IpAddress& destination) {
+  if (!source.is_unspecified()) return table.holder(source);
+  return table.answering ? table.holder(*table.answering) : table.towards(destination);
+}
+
+/// The addresses that an IP layer says an interface has, link-local ones aside.
+template <class Ip>
+auto addresses_of(const Ip& ip, std::uint32_t number) {
+  std::vector<decltype(ip.GetAddress(number, 0).GetAddress())> all;
+  for (std::uint32_t i = 0; i < ip.GetNAddresses(number); ++i)
+    all.push_back(ip.GetAddress(number, i).GetAddress());
+  return all;
+}
+
+}  // namespace
+
+/// A route for each interface, found by the packet's source address or by the table.
+class IpStack::RouteV4 final : public ns3::Ipv4RoutingProtocol {
  public:
-  HostRouteV4(ns3::Ipv4Address self, const ns3::Ptr<ns3::NetDevice>& device)
-      : self_(self), route_(ns3::Create<ns3::Ipv4Route>()) {
-    route_->SetSource(self);
-    route_->SetGateway(ns3::Ipv4Address::GetZero());
-    route_->SetOutputDevice(device);
+  explicit RouteV4(std::shared_ptr<const RoutingTable> table) : table_(std::move(table)) {}
+
+  void set(RoutingTable::Index index, ns3::Ipv4Address self, const ns3::Ptr<ns3::NetDevice>& device) {
+    if (routes_.size() <= index) routes_.resize(index + 1);
+    routes_[index] = ns3::Create<ns3::Ipv4Route>();
+    routes_[index]->SetSource(self);
+    routes_[index]->SetGateway(ns3::Ipv4Address::GetZero());
+    routes_[index]->SetOutputDevice(device);
   }
 
-  ns3::Ptr<ns3::Ipv4Route> RouteOutput(PacketPtr, const ns3::Ipv4Header&, ns3::Ptr<ns3::NetDevice>,
+  ns3::Ptr<ns3::Ipv4Route> RouteOutput(PacketPtr, const ns3::Ipv4Header& header, ns3::Ptr<ns3::NetDevice>,
                                        ns3::Socket::SocketErrno& error) override {
-    error = ns3::Socket::ERROR_NOTERROR;
-    return route_;
+    // ns-3's IPv4 address begins as 102.102.102.102, and ICMP leaves it so.
+    const bool has_source = header.GetSource() != ns3::Ipv4Address();
+    const auto source = from_ns3(has_source ? header.GetSource() : ns3::Ipv4Address::GetAny());
+    const auto index = choose(*table_, source, from_ns3(header.GetDestination()));
+    error = index ? ns3::Socket::ERROR_NOTERROR : ns3::Socket::ERROR_NOROUTETOHOST;
+    return index ? routes_[*index] : nullptr;
   }
   bool RouteInput(ns3::Ptr<const ns3::Packet> packet, const ns3::Ipv4Header& header,
                   ns3::Ptr<const ns3::NetDevice> device, UnicastForwardCallback, MulticastForwardCallback,
                   LocalDeliverCallback deliver, ErrorCallback) override {
-    if (header.GetDestination() != self_) return false;
+    // Only a Device ever hands over a packet; ns-3's own loopback is never used.
+    const auto interface = static_cast<const Device&>(*device).interface();
+    if (table_->address(interface, true) != from_ns3(header.GetDestination())) return false;
     deliver(packet, header, static_cast<std::uint32_t>(ip_->GetInterfaceForDevice(device)));
     return true;
   }
@@ -55,29 +83,34 @@ class HostRouteV4 final : public ns3::Ipv4RoutingProtocol {
  protected:
   void DoDispose() override {
     ip_ = nullptr;
-    route_ = nullptr;
+    routes_.clear();
     Ipv4RoutingProtocol::DoDispose();
   }
 
  private:
-  ns3::Ipv4Address self_;
-  ns3::Ptr<ns3::Ipv4Route> route_;
+  std::shared_ptr<const RoutingTable> table_;
+  std::vector<ns3::Ptr<ns3::Ipv4Route>> routes_;
   ns3::Ptr<ns3::Ipv4> ip_;
 };
 
-class HostRouteV6 final : public ns3::Ipv6RoutingProtocol {
+class IpStack::RouteV6 final : public ns3::Ipv6RoutingProtocol {
  public:
-  HostRouteV6(ns3::Ipv6Address self, const ns3::Ptr<ns3::NetDevice>& device)
-      : route_(ns3::Create<ns3::Ipv6Route>()) {
-    route_->SetSource(self);
-    route_->SetGateway(ns3::Ipv6Address::GetZero());
-    route_->SetOutputDevice(device);
+  explicit RouteV6(std::shared_ptr<const RoutingTable> table) : table_(std::move(table)) {}
+
+  void set(RoutingTable::Index index, ns3::Ipv6Address self, const ns3::Ptr<ns3::NetDevice>& device) {
+    if (routes_.size() <= index) routes_.resize(index + 1);
+    routes_[index] = ns3::Create<ns3::Ipv6Route>();
+    routes_[index]->SetSource(self);
+    routes_[index]->SetGateway(ns3::Ipv6Address::GetZero());
+    routes_[index]->SetOutputDevice(device);
   }
 
-  ns3::Ptr<ns3::Ipv6Route> RouteOutput(PacketPtr, const ns3::Ipv6Header&, ns3::Ptr<ns3::NetDevice>,
+  ns3::Ptr<ns3::Ipv6Route> RouteOutput(PacketPtr, const ns3::Ipv6Header& header, ns3::Ptr<ns3::NetDevice>,
                                        ns3::Socket::SocketErrno& error) override {
-    error = ns3::Socket::ERROR_NOTERROR;
-    return route_;
+    const auto source = from_ns3(header.GetSource());
+    const auto index = choose(*table_, source, from_ns3(header.GetDestination()));
+    error = index ? ns3::Socket::ERROR_NOTERROR : ns3::Socket::ERROR_NOROUTETOHOST;
+    return index ? routes_[*index] : nullptr;
   }
   /// What is for this host has been delivered before anybody asks; a host forwards nothing.
   bool RouteInput(ns3::Ptr<const ns3::Packet>, const ns3::Ipv6Header&, ns3::Ptr<const ns3::NetDevice>,
@@ -98,44 +131,14 @@ class HostRouteV6 final : public ns3::Ipv6RoutingProtocol {
 
  protected:
   void DoDispose() override {
-    route_ = nullptr;
+    routes_.clear();
     Ipv6RoutingProtocol::DoDispose();
   }
 
  private:
-  ns3::Ptr<ns3::Ipv6Route> route_;
+  std::shared_ptr<const RoutingTable> table_;
+  std::vector<ns3::Ptr<ns3::Ipv6Route>> routes_;
 };
-
-ns3::Ptr<ns3::Ipv4L3Protocol> add_ipv4(const ns3::Ptr<ns3::Node>& node, const ns3::Ptr<Device>& device,
-                                       ns3::Ipv4Address address) {
-  node->AggregateObject(ns3::CreateObject<ns3::ArpL3Protocol>());  // AddInterface wants one; it never speaks
-  auto ip = ns3::CreateObject<ns3::Ipv4L3Protocol>();
-  node->AggregateObject(ip);
-  node->AggregateObject(ns3::CreateObject<ns3::Icmpv4L4Protocol>());
-  ip->SetRoutingProtocol(ns3::Create<HostRouteV4>(address, device));
-  return ip;
-}
-
-ns3::Ptr<ns3::Ipv6L3Protocol> add_ipv6(const ns3::Ptr<ns3::Node>& node, const ns3::Ptr<Device>& device,
-                                       ns3::Ipv6Address address) {
-  auto ip = ns3::CreateObject<ns3::Ipv6L3Protocol>();
-  node->AggregateObject(ip);
-  auto icmp = ns3::CreateObject<ns3::Icmpv6L4Protocol>();
-  icmp->SetAttribute("DAD", ns3::BooleanValue(false));
-  node->AggregateObject(icmp);
-  ip->SetRoutingProtocol(ns3::Create<HostRouteV6>(address, device));
-
-  // Of the extension headers only fragments occur.
-  auto extensions = ns3::CreateObject<ns3::Ipv6ExtensionDemux>();
-  extensions->SetNode(node);
-  auto fragments = ns3::CreateObject<ns3::Ipv6ExtensionFragment>();
-  fragments->SetNode(node);
-  extensions->Insert(fragments);
-  node->AggregateObject(extensions);
-  return ip;
-}
-
-}  // namespace
 
 ns3::TypeId Device::GetTypeId() {
   static const ns3::TypeId id = ns3::TypeId("flaresim::net::Device").SetParent<ns3::NetDevice>();
@@ -188,33 +191,102 @@ void Device::DoDispose() {
   NetDevice::DoDispose();
 }
 
-IpStack make_ip_stack(const std::optional<boost::asio::ip::address_v4>& v4,
-                      const std::optional<boost::asio::ip::address_v6>& v6) {
-  IpStack stack{.node = ns3::CreateObject<ns3::Node>(), .device = ns3::CreateObject<Device>(), .tcp = {}};
-  const auto& node = stack.node;
-  node->AddDevice(stack.device);
-  node->AggregateObject(ns3::CreateObject<ns3::TrafficControlLayer>());
-  ns3::Ptr<ns3::Ipv4L3Protocol> ip4;
-  ns3::Ptr<ns3::Ipv6L3Protocol> ip6;
-  if (v4) ip4 = add_ipv4(node, stack.device, to_ns3(*v4));
-  if (v6) ip6 = add_ipv6(node, stack.device, to_ns3(*v6));
-  node->AggregateObject(ns3::CreateObject<ns3::UdpL4Protocol>());
-  stack.tcp = ns3::CreateObject<TcpLayer>();
-  node->AggregateObject(stack.tcp);
+IpStack::IpStack(std::shared_ptr<RoutingTable> routing)
+    : routing_(std::move(routing)),
+      node_(ns3::CreateObject<ns3::Node>()),
+      tcp_(ns3::CreateObject<TcpLayer>()),
+      udp_(ns3::CreateObject<UdpLayer>()) {
+  tcp_->set_routing(routing_);
+  node_->AggregateObject(ns3::CreateObject<ns3::TrafficControlLayer>());
+  if (routing_->address(0, true)) need_v4();
+  if (routing_->address(0, false)) need_v6();
+  node_->AggregateObject(tcp_);
+  add_device();
+}
 
-  if (ip4) {
-    const auto interface = ip4->AddInterface(stack.device);
-    ip4->AddAddress(interface, ns3::Ipv4InterfaceAddress(to_ns3(*v4), ns3::Ipv4Mask::GetOnes()));
-    ip4->SetUp(interface);
+IpStack::~IpStack() = default;
+
+const ns3::Ptr<Device>& IpStack::add_device() {
+  const auto index = devices_.size();
+  devices_.push_back(ns3::CreateObject<Device>(index, (*routing_)[index].mtu_bytes));
+  node_->AddDevice(devices_.back());
+  readdress(index);
+  return devices_.back();
+}
+
+void IpStack::readdress(RoutingTable::Index index) {
+  const auto v4 = routing_->address(index, true), v6 = routing_->address(index, false);
+  if (v4) need_v4();
+  if (v6) need_v6();
+  if (ip4_) readdress_v4(index, v4 ? to_ns3(v4->to_v4()) : ns3::Ipv4Address::GetAny());
+  if (ip6_) readdress_v6(index, v6 ? to_ns3(v6->to_v6()) : ns3::Ipv6Address::GetAny());
+  devices_[index]->set_protocols(ip4_, ip6_);
+}
+
+void IpStack::need_v4() {
+  if (ip4_) return;
+  node_->AggregateObject(ns3::CreateObject<ns3::ArpL3Protocol>());  // AddInterface wants one; it never speaks
+  ip4_ = ns3::CreateObject<ns3::Ipv4L3Protocol>();
+  node_->AggregateObject(ip4_);
+  node_->AggregateObject(ns3::CreateObject<ns3::Icmpv4L4Protocol>());
+  route4_ = ns3::Create<RouteV4>(routing_);
+  ip4_->SetRoutingProtocol(route4_);
+  ip4_->Insert(udp_);
+  udp_->SetDownTarget(ns3::MakeCallback(&ns3::Ipv4L3Protocol::Send, ip4_));
+}
+
+void IpStack::need_v6() {
+  if (ip6_) return;
+  ip6_ = ns3::CreateObject<ns3::Ipv6L3Protocol>();
+  node_->AggregateObject(ip6_);
+  auto icmp = ns3::CreateObject<ns3::Icmpv6L4Protocol>();
+  icmp->SetAttribute("DAD", ns3::BooleanValue(false));
+  node_->AggregateObject(icmp);
+  route6_ = ns3::Create<RouteV6>(routing_);
+  ip6_->SetRoutingProtocol(route6_);
+  ip6_->Insert(udp_);
+  udp_->SetDownTarget6(ns3::MakeCallback(&ns3::Ipv6L3Protocol::Send, ip6_));
+
+  // Of the extension headers only fragments occur.
+  auto extensions = ns3::CreateObject<ns3::Ipv6ExtensionDemux>();
+  extensions->SetNode(node_);
+  auto fragments = ns3::CreateObject<ns3::Ipv6ExtensionFragment>();
+  fragments->SetNode(node_);
+  extensions->Insert(fragments);
+  node_->AggregateObject(extensions);
+}
+
+/// `address` may be the wildcard, for none.
+void IpStack::readdress_v4(RoutingTable::Index index, const ns3::Ipv4Address& address) {
+  const auto& device = devices_[index];
+  auto number = ip4_->GetInterfaceForDevice(device);
+  const bool fresh = number < 0;
+  if (fresh && address.IsAny()) return;
+  if (fresh) number = static_cast<std::int32_t>(ip4_->AddInterface(device));
+  const auto interface = static_cast<std::uint32_t>(number);
+  for (const auto& old : addresses_of(*ip4_, interface)) ip4_->RemoveAddress(interface, old);
+  if (!address.IsAny())
+    ip4_->AddAddress(interface, ns3::Ipv4InterfaceAddress(address, ns3::Ipv4Mask::GetOnes()));
+  if (fresh) ip4_->SetUp(interface);
+  route4_->set(index, address, device);
+}
+
+void IpStack::readdress_v6(RoutingTable::Index index, const ns3::Ipv6Address& address) {
+  const auto& device = devices_[index];
+  auto number = ip6_->GetInterfaceForDevice(device);
+  const bool fresh = number < 0;
+  if (fresh && address.IsAny()) return;
+  if (fresh) number = static_cast<std::int32_t>(ip6_->AddInterface(device));
+  const auto interface = static_cast<std::uint32_t>(number);
+  if (fresh) {
+    ip6_->SetForwarding(interface, true);  // a router does not solicit routers; RouteInput forwards nothing
+    ip6_->SetUp(interface);
   }
-  if (ip6) {
-    const auto interface = ip6->AddInterface(stack.device);
-    ip6->SetForwarding(interface, true);  // a router does not solicit routers; RouteInput forwards nothing
-    ip6->SetUp(interface);
-    ip6->AddAddress(interface, ns3::Ipv6InterfaceAddress(to_ns3(*v6), ns3::Ipv6Prefix(128)));
+  for (const auto& old : addresses_of(*ip6_, interface)) {
+    if (!old.IsLinkLocal()) ip6_->RemoveAddress(interface, old);
   }
-  stack.device->set_protocols(ip4, ip6);
-  return stack;
+  if (!address.IsAny()) ip6_->AddAddress(interface, ns3::Ipv6InterfaceAddress(address, ns3::Ipv6Prefix(128)));
+  route6_->set(index, address, device);
 }
 
 }  // namespace flaresim::net

@@ -6,19 +6,27 @@
 #include <ns3/node.h>
 
 #include <functional>
-#include <optional>
+#include <memory>
+#include <vector>
 
 #include "protocols/io/network.h"
 #include "sim/net/packet.h"
 #include "sim/net/port.h"
+#include "sim/net/routing.h"
 #include "sim/net/tcp_layer.h"
+#include "sim/net/udp_layer.h"
 
 namespace flaresim::net {
 
-/// A network card without a link layer: IP packets in, IP packets out, MTU 1500. There is nothing to resolve,
-/// so neither ARP nor neighbour discovery nor router solicitation ever runs.
+/// A network card without a link layer: IP packets in, IP packets out. There is nothing to resolve, so neither
+/// ARP nor neighbour discovery nor router solicitation ever runs.
 class Device final : public ns3::NetDevice {
  public:
+  /// `interface` is its number in the host's routing table.
+  Device(RoutingTable::Index interface, std::uint16_t mtu_bytes)
+      : interface_(interface), mtu_bytes_(mtu_bytes) {}
+  RoutingTable::Index interface() const { return interface_; }
+
   static ns3::TypeId GetTypeId();
   ns3::TypeId GetInstanceTypeId() const override;
 
@@ -37,7 +45,7 @@ class Device final : public ns3::NetDevice {
   void SetAddress(ns3::Address) override {}
   ns3::Address GetAddress() const override;
   bool SetMtu(const std::uint16_t) override { return false; }
-  std::uint16_t GetMtu() const override { return 1500; }
+  std::uint16_t GetMtu() const override { return mtu_bytes_; }
   bool IsLinkUp() const override { return true; }
   void AddLinkChangeCallback(ns3::Callback<void>) override {}
   bool IsBroadcast() const override { return true; }
@@ -63,16 +71,47 @@ class Device final : public ns3::NetDevice {
   ns3::Ptr<ns3::Ipv4L3Protocol> v4_;
   ns3::Ptr<ns3::Ipv6L3Protocol> v6_;
   std::uint32_t index_ = 0;
+  RoutingTable::Index interface_;
+  std::uint16_t mtu_bytes_;
 };
 
-/// A node with ns-3's IP, ICMP, UDP and our TCP on one Device, and nothing else.
-struct IpStack {
-  ns3::Ptr<ns3::Node> node;
-  ns3::Ptr<Device> device;
-  ns3::Ptr<TcpLayer> tcp;
-};
+/// A node with ns-3's IP and ICMP, our UDP and TCP, and a Device for each interface of a routing table; nothing
+/// else. It takes in what is addressed to the interface at which it arrives (the strong host model of RFC 1122
+/// §3.3.4.2), and forwards nothing.
+class IpStack {
+ public:
+  /// The table has its first interface already.
+  explicit IpStack(std::shared_ptr<RoutingTable> routing);
+  ~IpStack();
+  IpStack(const IpStack&) = delete;
+  IpStack& operator=(const IpStack&) = delete;
 
-IpStack make_ip_stack(const std::optional<boost::asio::ip::address_v4>& v4,
-                      const std::optional<boost::asio::ip::address_v6>& v6);
+  /// The device of an interface that the table has just been given.
+  const ns3::Ptr<Device>& add_device();
+  const ns3::Ptr<Device>& device(RoutingTable::Index index) const { return devices_[index]; }
+  /// Takes over the interface's addresses from the table.
+  void readdress(RoutingTable::Index index);
+
+  const ns3::Ptr<TcpLayer>& tcp() const { return tcp_; }
+  const ns3::Ptr<UdpLayer>& udp() const { return udp_; }
+
+ private:
+  class RouteV4;
+  class RouteV6;
+  void need_v4();
+  void need_v6();
+  void readdress_v4(RoutingTable::Index index, const ns3::Ipv4Address& address);
+  void readdress_v6(RoutingTable::Index index, const ns3::Ipv6Address& address);
+
+  std::shared_ptr<RoutingTable> routing_;
+  ns3::Ptr<ns3::Node> node_;
+  ns3::Ptr<TcpLayer> tcp_;
+  ns3::Ptr<UdpLayer> udp_;
+  ns3::Ptr<ns3::Ipv4L3Protocol> ip4_;  // null until the host has such an address
+  ns3::Ptr<ns3::Ipv6L3Protocol> ip6_;
+  ns3::Ptr<RouteV4> route4_;
+  ns3::Ptr<RouteV6> route6_;
+  std::vector<ns3::Ptr<Device>> devices_;
+};
 
 }  // namespace flaresim::net

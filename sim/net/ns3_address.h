@@ -39,4 +39,10 @@ inline io::Endpoint from_ns3(const ns3::Address& address) {
   return {from_ns3(v6.GetIpv6()), v6.GetPort()};
 }
 
+/// The wildcard of that address's family.
+inline io::IpAddress unspecified_like(const io::IpAddress& address) {
+  if (address.is_v4()) return boost::asio::ip::address_v4::any();
+  return boost::asio::ip::address_v6::any();
+}
+
 }  // namespace flaresim::net

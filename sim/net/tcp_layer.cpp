@@ -26,11 +26,6 @@ std::array<std::uint8_t, 16> bytes_of(const io::IpAddress& address) {
   return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address.to_v4()).to_bytes();
 }
 
-io::IpAddress unspecified(const io::IpAddress& like) {
-  if (like.is_v4()) return boost::asio::ip::address_v4::any();
-  return boost::asio::ip::address_v6::any();
-}
-
 /// A TCP header can be read: nothing that ns-3 trusts points outside of the packet.
 bool has_tcp_header(const ns3::Packet& packet) {
   constexpr std::uint32_t min_header_bytes = 20;
@@ -95,6 +90,11 @@ void TcpLayer::vanish_all() {
     return std::pair(a->local(), a->remote()) < std::pair(b->local(), b->remote());
   });
   for (const auto& connection : all) connection->vanish();
+}
+
+std::uint16_t TcpLayer::mtu_bytes(const io::IpAddress& local) const {
+  const auto index = routing_->holder(local);
+  return index ? (*routing_)[*index].mtu_bytes : Interface{}.mtu_bytes;
 }
 
 void TcpLayer::established(TcpSocket& connection) {
@@ -202,7 +202,7 @@ TcpSocket* TcpLayer::find(const io::Endpoint& local, const io::Endpoint& remote)
 
 TcpAcceptor* TcpLayer::acceptor_of(const io::Endpoint& local) const {
   auto found = acceptors_.find(local);
-  if (found == acceptors_.end()) found = acceptors_.find({unspecified(local.address), local.port});
+  if (found == acceptors_.end()) found = acceptors_.find({unspecified_like(local.address), local.port});
   return found == acceptors_.end() ? nullptr : found->second;
 }
 

@@ -4,10 +4,12 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 
 #include "protocols/io/network.h"
+#include "sim/net/routing.h"
 #include "sim/net/tcp_socket.h"
 
 namespace flaresim::net {
@@ -36,6 +38,7 @@ class TcpLayer final : public ns3::TcpL4Protocol {
   static constexpr std::size_t max_half_open = 4096;
 
   void set_random(io::Random random) { random_ = std::move(random); }
+  void set_routing(std::shared_ptr<const RoutingTable> routing) { routing_ = std::move(routing); }
 
   /// Sends the SYN. `errc::address_in_use` when the 4-tuple is taken, or no port is left.
   io::Result<ns3::Ptr<TcpSocket>> dial(const io::IpAddress& local, std::optional<std::uint16_t> local_port,
@@ -48,6 +51,8 @@ class TcpLayer final : public ns3::TcpL4Protocol {
   void vanish_all();
 
   // For the sockets.
+  /// Of the interface that has this address, or had it.
+  std::uint16_t mtu_bytes(const io::IpAddress& local) const;
   void established(TcpSocket& connection);
   void forget(TcpSocket& connection);
   void answer_with_reset(const ns3::TcpHeader& header, const ns3::Address& from, const ns3::Address& to);
@@ -92,6 +97,7 @@ class TcpLayer final : public ns3::TcpL4Protocol {
                    const std::uint8_t payload[8], bool port_unreachable);
 
   io::Random random_{0};
+  std::shared_ptr<const RoutingTable> routing_;
   std::unordered_map<FourTuple, ns3::Ptr<TcpSocket>, Hash> connections_;  // looked up, never walked in order
   std::map<io::Endpoint, TcpAcceptor*> acceptors_;
   std::size_t half_open_ = 0;

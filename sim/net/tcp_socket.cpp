@@ -26,8 +26,8 @@ constexpr std::uint8_t control_flags = TcpHeader::SYN | TcpHeader::ACK | TcpHead
 /// Linux 6.1 defaults (Documentation/networking/ip-sysctl.rst), and TCP_NODELAY as libp2p implementations set
 /// it.
 struct LinuxTcp {
-  static constexpr std::uint32_t segment_bytes_v4 = 1448;  // MTU 1500 less IP, TCP and timestamps
-  static constexpr std::uint32_t segment_bytes_v6 = 1428;
+  static constexpr std::uint32_t header_bytes_v4 = 52;  // IP, TCP and timestamps
+  static constexpr std::uint32_t header_bytes_v6 = 72;
   static constexpr std::uint32_t syn_sends = 7;                 // tcp_syn_retries 6
   static constexpr std::uint32_t syn_ack_sends = 6;             // tcp_synack_retries 5
   static constexpr std::uint32_t data_retries = 15;             // tcp_retries2
@@ -114,7 +114,8 @@ void TcpSocket::open(TcpLayer& layer, const io::Endpoint& local, const io::Endpo
 }
 
 void TcpSocket::set_linux_parameters() {
-  SetSegSize(local_.address.is_v4() ? LinuxTcp::segment_bytes_v4 : LinuxTcp::segment_bytes_v6);
+  SetSegSize(layer_->mtu_bytes(local_.address) -
+             (local_.address.is_v4() ? LinuxTcp::header_bytes_v4 : LinuxTcp::header_bytes_v6));
   SetSndBufSize(LinuxTcp::send_buffer_bytes);
   SetRcvBufSize(LinuxTcp::receive_buffer_bytes);
   SetInitialCwnd(LinuxTcp::initial_window_segments);

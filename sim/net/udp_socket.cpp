@@ -1,11 +1,10 @@
 #include "sim/net/udp_socket.h"
 
-#include <ns3/packet.h>
-#include <ns3/udp-socket-factory.h>
-
+#include <deque>
+#include <map>
 #include <utility>
 
-#include "sim/net/ns3_address.h"
+#include "protocols/io/signal.h"
 
 namespace flaresim::net {
 namespace {
@@ -15,71 +14,87 @@ constexpr std::size_t max_payload_bytes = 65507;
 
 }  // namespace
 
-UdpSocket::UdpSocket(io::Scheduler& scheduler, ns3::Ptr<ns3::Socket> socket, const io::Endpoint& local,
-                     Reachable reachable)
-    : socket_(std::move(socket)), local_(local), reachable_(std::move(reachable)), arrived_(scheduler) {
-  socket_->SetRecvCallback(
-      ns3::Callback<void, ns3::Ptr<ns3::Socket>>([this](const ns3::Ptr<ns3::Socket>&) { drain(); }));
+class UdpSocket::State final : public UdpUser {
+ public:
+  State(io::Scheduler& scheduler, ns3::Ptr<UdpLayer> udp, std::shared_ptr<const RoutingTable> table)
+      : layer(std::move(udp)), routing(std::move(table)), arrived(scheduler) {}
+
+  void received(const io::Endpoint& from, const io::IpAddress& to, io::Bytes payload) override {
+    if (queued_bytes + payload.size() > max_queued_bytes) return;
+    if (local.address.is_unspecified() && routing->size() > 1) {
+      if (heard_at.size() >= max_remembered_remotes) heard_at.clear();
+      heard_at[from] = to;
+    }
+    queued_bytes += payload.size();
+    queue.push_back({.from = from, .payload = std::move(payload)});
+    arrived.notify_all();
+  }
+
+  /// The address to send from.
+  std::optional<io::IpAddress> source_for(const io::Endpoint& to) const {
+    if (!local.address.is_unspecified()) {
+      return routing->holder(local.address) ? std::optional(local.address) : std::nullopt;
+    }
+    const auto heard = heard_at.find(to);
+    if (heard != heard_at.end() && routing->holder(heard->second)) return heard->second;
+    return routing->source_for(to.address);
+  }
+
+  ns3::Ptr<UdpLayer> layer;  // null once closed
+  std::shared_ptr<const RoutingTable> routing;
+  io::Endpoint local;
+  io::Signal arrived;
+  std::deque<io::Datagram> queue;
+  std::size_t queued_bytes = 0;
+  std::map<io::Endpoint, io::IpAddress> heard_at;
+};
+
+namespace {
+
+io::Task<io::Result<io::Datagram>> take_one(std::shared_ptr<UdpSocket::State> socket) {
+  while (socket->layer && socket->queue.empty()) co_await socket->arrived.wait();
+  if (!socket->layer) co_return io::fail(std::errc::operation_canceled);
+  auto datagram = std::move(socket->queue.front());
+  socket->queue.pop_front();
+  socket->queued_bytes -= datagram.payload.size();
+  co_return datagram;
+}
+
+}  // namespace
+
+io::Result<std::unique_ptr<io::DatagramSocket>> UdpSocket::open(io::Scheduler& scheduler,
+                                                                const ns3::Ptr<UdpLayer>& layer,
+                                                                std::shared_ptr<const RoutingTable> routing,
+                                                                const io::Endpoint& local) {
+  auto state = std::make_shared<State>(scheduler, layer, std::move(routing));
+  const auto port = layer->bind(local, *state);
+  if (!port) return tl::unexpected(port.error());
+  state->local = {local.address, *port};
+  return std::make_unique<UdpSocket>(std::move(state));
 }
 
 UdpSocket::~UdpSocket() { close(); }
 
-io::Result<std::unique_ptr<io::DatagramSocket>> UdpSocket::open(io::Scheduler& scheduler,
-                                                                const ns3::Ptr<ns3::Node>& node,
-                                                                const io::Endpoint& local,
-                                                                const io::IpAddress& interface,
-                                                                Reachable reachable) {
-  auto socket = ns3::Socket::CreateSocket(node, ns3::UdpSocketFactory::GetTypeId());
-  // Always to the address, never to a wildcard: ns-3 would give IPv4 datagrams to an IPv6 wildcard.
-  if (socket->Bind(to_ns3({interface, local.port})) != 0) {
-    socket->Close();
-    return io::fail(std::errc::address_in_use);
-  }
-  ns3::Address bound;
-  socket->GetSockName(bound);
-  return std::make_unique<UdpSocket>(scheduler, std::move(socket),
-                                     io::Endpoint{local.address, from_ns3(bound).port}, std::move(reachable));
-}
-
 io::Result<> UdpSocket::send_to(io::BytesView payload, const io::Endpoint& to) {
-  if (!socket_) return io::fail(std::errc::operation_canceled);
+  if (!state_->layer) return io::fail(std::errc::operation_canceled);
   if (payload.size() > max_payload_bytes) return io::fail(std::errc::message_size);
-  const bool same_family = to.address.is_v4() == local_.address.is_v4();
-  if (!same_family || !reachable_(to.address)) return io::fail(std::errc::network_unreachable);
-  const auto packet = ns3::Create<ns3::Packet>(payload.data(), static_cast<std::uint32_t>(payload.size()));
-  if (socket_->SendTo(packet, 0, to_ns3(to)) < 0) return io::fail(std::errc::network_unreachable);
+  const bool same_family = to.address.is_v4() == state_->local.address.is_v4();
+  if (!same_family || !state_->routing->can_reach(to.address))
+    return io::fail(std::errc::network_unreachable);
+  const auto source = state_->source_for(to);
+  if (!source) return io::fail(std::errc::network_unreachable);
+  state_->layer->send({*source, state_->local.port}, to, payload);
   return {};
 }
 
-io::Task<io::Result<io::Datagram>> UdpSocket::receive() {
-  while (socket_ && queue_.empty()) co_await arrived_.wait();
-  if (!socket_) co_return io::fail(std::errc::operation_canceled);
-  auto datagram = std::move(queue_.front());
-  queue_.pop_front();
-  queued_bytes_ -= datagram.payload.size();
-  co_return datagram;
-}
+io::Task<io::Result<io::Datagram>> UdpSocket::receive() { return take_one(state_); }
+io::Endpoint UdpSocket::local() const { return state_->local; }
 
 void UdpSocket::close() {
-  if (!socket_) return;
-  socket_->SetRecvCallback(ns3::MakeNullCallback<void, ns3::Ptr<ns3::Socket>>());
-  socket_->Close();
-  socket_ = nullptr;
-  queue_.clear();
-  arrived_.notify_all();
-}
-
-void UdpSocket::drain() {
-  ns3::Address from;
-  while (const auto packet = socket_->RecvFrom(from)) {
-    const std::size_t bytes = packet->GetSize();
-    if (queued_bytes_ + bytes > max_queued_bytes) continue;
-    io::Datagram datagram{.from = from_ns3(from), .payload = io::Bytes(bytes)};
-    packet->CopyData(datagram.payload.data(), static_cast<std::uint32_t>(bytes));
-    queued_bytes_ += bytes;
-    queue_.push_back(std::move(datagram));
-  }
-  arrived_.notify_all();
+  if (!state_->layer) return;
+  std::exchange(state_->layer, nullptr)->release(state_->local);
+  state_->queue.clear();
+  state_->arrived.notify_all();
 }
 
 }  // namespace flaresim::net

@@ -1,52 +1,44 @@
 #pragma once
 
-#include <ns3/address.h>
-#include <ns3/node.h>
-#include <ns3/ptr.h>
-#include <ns3/socket.h>
-
-#include <deque>
-#include <functional>
 #include <memory>
 
 #include "protocols/io/network.h"
-#include "protocols/io/signal.h"
+#include "sim/net/routing.h"
+#include "sim/net/udp_layer.h"
 
 namespace flaresim::net {
 
 /// A simulated UDP socket as protocols see it.
+///
+/// 1. Bound to an address, it sends from there, and fails with `errc::network_unreachable` while the host
+///    does not have the address (as Linux does).
+/// 2. Bound to a wildcard, it answers a remote from the address that it last heard the remote at, as QUIC
+///    implementations do with IP_PKTINFO; where that has gone, and towards a remote that it has not heard, it
+///    sends from the address of the route.
 class UdpSocket final : public io::DatagramSocket {
  public:
   /// Received and not yet read, above which datagrams are dropped; net.core.rmem_default.
   static constexpr std::size_t max_queued_bytes = 212992;
+  /// Remotes whose address of arrival is remembered; then all are forgotten. None is where the host has one
+  /// address.
+  static constexpr std::size_t max_remembered_remotes = 4096;
 
-  /// Whether a destination can be sent to at all.
-  using Reachable = std::function<bool(const io::IpAddress&)>;
-
-  /// `interface` is the host's address that a wildcard `local` stands for.
+  /// `errc::address_in_use`.
   static io::Result<std::unique_ptr<io::DatagramSocket>> open(io::Scheduler& scheduler,
-                                                              const ns3::Ptr<ns3::Node>& node,
-                                                              const io::Endpoint& local,
-                                                              const io::IpAddress& interface,
-                                                              Reachable reachable);
-  UdpSocket(io::Scheduler& scheduler, ns3::Ptr<ns3::Socket> socket, const io::Endpoint& local,
-            Reachable reachable);
+                                                              const ns3::Ptr<UdpLayer>& layer,
+                                                              std::shared_ptr<const RoutingTable> routing,
+                                                              const io::Endpoint& local);
+  class State;
+  explicit UdpSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~UdpSocket() override;
 
   io::Result<> send_to(io::BytesView payload, const io::Endpoint& to) override;
   io::Task<io::Result<io::Datagram>> receive() override;
-  io::Endpoint local() const override { return local_; }
+  io::Endpoint local() const override;
   void close() override;
 
  private:
-  void drain();
-
-  ns3::Ptr<ns3::Socket> socket_;
-  io::Endpoint local_;
-  Reachable reachable_;
-  io::Signal arrived_;
-  std::deque<io::Datagram> queue_;
-  std::size_t queued_bytes_ = 0;
+  std::shared_ptr<State> state_;  // whoever waits in `receive` shares it
 };
 
 }  // namespace flaresim::net

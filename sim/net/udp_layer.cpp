@@ -1,0 +1,138 @@
+#include "sim/net/udp_layer.h"
+
+#include <ns3/ipv4-header.h>
+#include <ns3/ipv4-route.h>
+#include <ns3/ipv6-header.h>
+#include <ns3/ipv6-route.h>
+#include <ns3/node.h>
+#include <ns3/packet.h>
+#include <ns3/udp-header.h>
+
+#include <algorithm>
+
+#include "sim/net/ns3_address.h"
+#include "sim/net/packet.h"
+
+namespace flaresim::net {
+namespace {
+
+// net.ipv4.ip_local_port_range
+constexpr std::uint32_t first_ephemeral_port = 32768, last_ephemeral_port = 60999;
+constexpr std::uint32_t header_bytes = 8;
+
+/// How long the header says the datagram is; nothing when that cannot be.
+std::optional<std::uint32_t> length_of(const ns3::Packet& packet) {
+  std::array<std::uint8_t, header_bytes> head;
+  if (copy_head(packet, head) < header_bytes) return {};
+  const std::uint32_t length = head[4] << 8 | head[5];
+  if (length < header_bytes || length > packet.GetSize()) return {};
+  return length;
+}
+
+}  // namespace
+
+ns3::TypeId UdpLayer::GetTypeId() {
+  static const ns3::TypeId id =
+      ns3::TypeId("flaresim::net::UdpLayer").SetParent<ns3::IpL4Protocol>().AddConstructor<UdpLayer>();
+  return id;
+}
+ns3::TypeId UdpLayer::GetInstanceTypeId() const { return GetTypeId(); }
+int UdpLayer::GetProtocolNumber() const { return protocol_udp; }
+
+io::Result<std::uint16_t> UdpLayer::bind(const io::Endpoint& local, UdpUser& user) {
+  const auto port = local.port != 0 ? std::optional(local.port) : free_port(local.address);
+  if (!port || !is_free({local.address, *port})) return io::fail(std::errc::address_in_use);
+  users_[{local.address, *port}] = &user;
+  return *port;
+}
+
+void UdpLayer::release(const io::Endpoint& local) { users_.erase(local); }
+
+void UdpLayer::send(const io::Endpoint& from, const io::Endpoint& to, io::BytesView payload) {
+  const auto packet = ns3::Create<ns3::Packet>(payload.data(), static_cast<std::uint32_t>(payload.size()));
+  ns3::UdpHeader header;
+  header.SetSourcePort(from.port);
+  header.SetDestinationPort(to.port);
+  const auto add_header = [&](const auto& source, const auto& destination) {
+    if (ns3::Node::ChecksumEnabled()) {
+      header.EnableChecksums();
+      header.InitializeChecksum(source, destination, protocol_udp);
+    }
+    packet->AddHeader(header);
+  };
+  if (from.address.is_v4()) {
+    const auto source = to_ns3(from.address.to_v4()), destination = to_ns3(to.address.to_v4());
+    add_header(source, destination);
+    down4_(packet, source, destination, protocol_udp, nullptr);
+  } else {
+    const auto source = to_ns3(from.address.to_v6()), destination = to_ns3(to.address.to_v6());
+    add_header(source, destination);
+    down6_(packet, source, destination, protocol_udp, nullptr);
+  }
+}
+
+ns3::IpL4Protocol::RxStatus UdpLayer::Receive(ns3::Ptr<ns3::Packet> packet, const ns3::Ipv4Header& header,
+                                              ns3::Ptr<ns3::Ipv4Interface>) {
+  return demultiplex(packet, header.GetSource(), header.GetDestination(), from_ns3(header.GetSource()),
+                     from_ns3(header.GetDestination()));
+}
+
+ns3::IpL4Protocol::RxStatus UdpLayer::Receive(ns3::Ptr<ns3::Packet> packet, const ns3::Ipv6Header& header,
+                                              ns3::Ptr<ns3::Ipv6Interface>) {
+  return demultiplex(packet, header.GetSource(), header.GetDestination(), from_ns3(header.GetSource()),
+                     from_ns3(header.GetDestination()));
+}
+
+ns3::IpL4Protocol::RxStatus UdpLayer::demultiplex(const ns3::Ptr<ns3::Packet>& packet,
+                                                  const ns3::Address& source, const ns3::Address& destination,
+                                                  const io::IpAddress& from, const io::IpAddress& to) {
+  const auto length = length_of(*packet);
+  if (!length) return RX_CSUM_FAILED;
+  packet->RemoveAtEnd(packet->GetSize() - *length);
+  ns3::UdpHeader header;
+  if (ns3::Node::ChecksumEnabled()) {
+    header.EnableChecksums();
+    header.InitializeChecksum(source, destination, protocol_udp);
+  }
+  packet->RemoveHeader(header);
+  if (!header.IsChecksumOk()) return RX_CSUM_FAILED;
+  auto* const user = user_of({to, header.GetDestinationPort()});
+  if (user == nullptr) return RX_ENDPOINT_UNREACH;
+  io::Bytes payload(packet->GetSize());
+  packet->CopyData(payload.data(), packet->GetSize());
+  user->received({from, header.GetSourcePort()}, to, std::move(payload));
+  return RX_OK;
+}
+
+UdpUser* UdpLayer::user_of(const io::Endpoint& local) const {
+  auto found = users_.find(local);
+  if (found == users_.end()) found = users_.find({unspecified_like(local.address), local.port});
+  return found == users_.end() ? nullptr : found->second;
+}
+
+bool UdpLayer::is_free(const io::Endpoint& local) const {
+  if (!local.address.is_unspecified()) return user_of(local) == nullptr;
+  return std::none_of(users_.begin(), users_.end(), [&](const auto& entry) {
+    const auto& taken = entry.first;
+    return taken.port == local.port && taken.address.is_v4() == local.address.is_v4();
+  });
+}
+
+std::optional<std::uint16_t> UdpLayer::free_port(const io::IpAddress& address) {
+  constexpr auto range = last_ephemeral_port - first_ephemeral_port + 1;
+  const auto start = static_cast<std::uint32_t>(random_.below(range));
+  for (std::uint32_t i = 0; i < range; ++i) {
+    const auto port = static_cast<std::uint16_t>(first_ephemeral_port + (start + i) % range);
+    if (is_free({address, port})) return port;
+  }
+  return {};
+}
+
+void UdpLayer::DoDispose() {
+  users_.clear();
+  down4_ = {};
+  down6_ = {};
+  IpL4Protocol::DoDispose();
+}
+
+}  // namespace flaresim::net
