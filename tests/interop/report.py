@@ -31,7 +31,7 @@ class Report:
             return "**fail**"
         if report.skipped:
             reason = report.longrepr[2].removeprefix("Skipped: ")
-            return "not run" if reason.startswith("not run") else f"skipped ({reason})"
+            return f"skipped ({reason})"
         return "pass"
 
     def write(self, file):
