@@ -49,8 +49,14 @@ Finding captive(const MakeLab& make);
 Finding filtering(const Ground& ground);
 Finding mapping(const Ground& ground, const std::string& filtering);
 Finding reply(const Ground& ground, const std::string& mapping, const std::string& filtering);
-Finding hairpin(const Ground& ground, const std::string& mapping, const std::string& filtering,
-                const std::string& ports);
+/// What is known before hairpins are tried, and needed to judge silence.
+struct HairpinContext {
+  std::string mapping, filtering, ports;
+  /// A packet that a filter refuses changes what comes after it: it is committed, denied, answered with a RST, or meets
+  /// a SYN where simultaneous open is not supported.
+  bool early_packets_harm = false;
+};
+Finding hairpin(const Ground& ground, const HairpinContext& known);
 
 // ports.cpp
 struct PortFindings {

@@ -108,21 +108,23 @@ Finding reply(const Ground& ground, const std::string& mapping, const std::strin
   return told(key, std::string(outcome.arrived->source == flow->outside ? "session" : "fresh"));
 }
 
-Finding hairpin(const Ground& ground, const std::string& mapping, const std::string& filtering,
-                const std::string& ports) {
+Finding hairpin(const Ground& ground, const HairpinContext& known) {
   const std::string key = "hairpin";
   if (!ground.translates) return untold(key, "addresses are not translated");
   auto bench = ground.bench();
   const auto a = bench.open(bench.inside(0, port), bench.remote(0, 0));
   const auto b = bench.open(bench.inside(1, other_port), bench.remote(0, 0));
   if (!a || !b) return untold(key, "two hosts cannot be mapped at once");
-  const auto seen = seen_around(bench, *a, *b);
-  if (!seen) {
-    if (mapping == "EIM" || filtering == "EIF" || ports == "preserve") return told(key, std::string("off"));
-    return untold(key, "nobody could foretell the endpoint from which the other will come");
+  if (const auto seen = seen_around(bench, *a, *b)) {
+    const bool inside_source = seen->source == a->inside || seen->source == b->inside;
+    return told(key, std::string(inside_source ? "internal" : "external"));
   }
-  const bool inside_source = seen->source == a->inside || seen->source == b->inside;
-  return told(key, std::string(inside_source ? "internal" : "external"));
+  if (known.filtering == "EIF") return told(key, std::string("off"));
+  if (known.mapping != "EIM" && known.ports != "preserve")
+    return untold(key, "nobody could foretell the endpoint from which the other will come");
+  if (known.early_packets_harm)
+    return untold(key, "the first packet, which the filter refuses, spoils the rest");
+  return told(key, std::string("off"));
 }
 
 }  // namespace flaresim::probe

@@ -53,24 +53,27 @@ bool keeps_parity(const std::vector<PortPair>& ports) {
   return std::all_of(ports.begin(), ports.end(), [](auto p) { return p.first % 2 == p.second % 2; });
 }
 
-/// Whether the box keeps the inside port when it can: a block may hold only ports near those that were seen.
+/// Whether the box keeps the inside port when it can: a block may hold only ports near those that were seen. They are
+/// asked for from above, so that a box that counts upwards meets at most one.
 bool preserves(const Ground& ground) {
   auto bench = ground.bench();
   const auto remote = bench.remote(0, 0);
-  const auto far = pairs(bench.open_many(endpoints(bench, 0, base, 11, 16), remote));
+  const auto far = pairs(bench.open_many(endpoints(bench, 0, base, 11, 4), remote));
   if (unchanged(far) >= 2) return true;
   if (far.empty()) return false;
-  const std::uint16_t seen = far.back().second;
+  const int highest = std::min(far.back().second + 8, 65535);
   const auto near =
-      pairs(bench.open_many(endpoints(bench, 0, static_cast<std::uint16_t>(seen - 1), -1, 8), remote));
+      pairs(bench.open_many(endpoints(bench, 0, static_cast<std::uint16_t>(highest), -1, 16), remote));
   return unchanged(near) >= 3;
 }
 
-/// Ports that the box chose itself: those that two more hosts hold already, unless it chooses all.
+/// What became of flows for which the box had to choose a port: another host holds the inside ports already, unless
+/// the box chooses all ports anyway.
 struct Chosen {
   std::size_t refused = 0;
-  std::size_t shared = 0;
-  std::vector<PortPair> ports;  ///< consecutive inside ports first, then every tenth
+  std::size_t shared = 0;  ///< the same port again
+  bool apart = false;      ///< the hosts have addresses of their own, so that nothing is contended
+  std::vector<PortPair> ports{};
 };
 
 /// Another host holds the ports `first`, `first + stride`, …; what this one gets for them, one after the other.
@@ -80,24 +83,28 @@ std::vector<std::optional<Flow>> contend(Bench& bench, const io::Endpoint& remot
   return bench.open_many(endpoints(bench, 0, first, stride, count), remote);
 }
 
-/// RFC 4787 §4.2.3: a pair n, n+1 becomes a pair although other mappings were made between the two.
-Finding contiguity(const Ground& ground, bool contended) {
+/// RFC 4787 §4.2.3: does a pair n, n+1 become a pair?
+Finding contiguity(const Ground& ground, bool contended, int step) {
   constexpr int pair_count = 8;
+  const std::string key = "contiguity";
+  if (step == 1 || (contended && step != 0))
+    return untold(key, "the next port makes a pair of neighbours anyway");
   auto bench = ground.bench();
   const auto remote = bench.remote(0, 0);
-  const auto even = pairs(contend(bench, remote, 44000, 20, pair_count, contended));
-  contend(bench, remote, 47000, 10, 3, contended);
-  const auto odd = pairs(contend(bench, remote, 44001, 20, pair_count, contended));
-  if (even.size() != pair_count || odd.size() != pair_count)
-    return untold("contiguity", "a taken port is refused");
   bool contiguous = true;
-  for (int i = 0; i < pair_count; ++i) contiguous = contiguous && odd[i].second == even[i].second + 1;
-  return on_off("contiguity", contiguous);
+  for (int i = 0; i < pair_count; ++i) {
+    const auto pair =
+        pairs(contend(bench, remote, static_cast<std::uint16_t>(44000 + 20 * i), 1, 2, contended));
+    if (pair.size() != 2) return untold(key, "too few ports to see a pair");
+    contiguous = contiguous && pair[1].second == pair[0].second + 1;
+  }
+  return on_off(key, contiguous);
 }
 
 /// What the box does where the inside port is not to be had, or never is.
 Finding contention_word(const Chosen& chosen, int step) {
-  if (chosen.ports.size() < chosen.refused) return told("contention", std::string("drop"));
+  if (chosen.apart) return untold("contention", "each host has an address of its own");
+  if (chosen.ports.empty()) return told("contention", std::string("drop"));
   if (chosen.shared > 0) return told("contention", std::string("overload"));
   std::set<int> above;
   for (const auto& [inside, outside] : chosen.ports) above.insert(outside - inside);
@@ -111,13 +118,15 @@ std::string range_text(const std::vector<PortPair>& ports) {
   return std::to_string(first) + "-" + std::to_string(last);
 }
 
-Chosen choices(const Ground& ground, bool preserving) {
+Chosen choices(const Ground& ground, bool preserving, int stride) {
   auto bench = ground.bench();
   const auto remote = bench.remote(0, 0);
+  const auto holder = bench.open(bench.inside(1, 39000), remote);
   Chosen chosen;
-  for (const auto& flow : contend(bench, remote, base, 10, 16, preserving)) {
+  for (const auto& flow : contend(bench, remote, base, stride, 16, preserving)) {
     chosen.refused += !flow;
     if (!flow) continue;
+    chosen.apart = holder && flow->outside.address != holder->outside.address;
     chosen.shared += preserving && flow->outside.port == flow->inside.port;
     chosen.ports.emplace_back(flow->inside.port, flow->outside.port);
   }
@@ -139,23 +148,32 @@ Finding range_seen(const Ground& ground, bool contended) {
   return told("port_range_seen", range_text(seen), "of " + std::to_string(seen.size()) + " flows");
 }
 
-/// The distance between chosen ports, or from the taken port to the one chosen instead.
-int step_of(const Chosen& chosen, bool contended) {
-  if (!contended) return common_step(chosen.ports);
+/// The distance that most chosen ports have from the taken ones.
+int distance_from_taken(const std::vector<PortPair>& ports) {
+  if (ports.size() < 4) return 0;
   std::vector<int> above;
-  for (const auto& [inside, outside] : chosen.ports) above.push_back(outside - inside);
+  for (const auto& [inside, outside] : ports) above.push_back(outside - inside);
   std::sort(above.begin(), above.end());
-  const int median = above.empty() ? 0 : above[above.size() / 2];
+  const int median = above[above.size() / 2];
   const auto agree = static_cast<std::size_t>(std::count(above.begin(), above.end(), median));
   return median > 0 && median <= 2 * largest_step && agree + 2 >= above.size() ? median : 0;
 }
 
-Finding step_finding(const std::string& assignment, int step, bool parity) {
+/// Inside ports of both parities in turn show an odd step whether or not parity is kept, even ones an even step.
+int step_of(const Ground& ground, bool preserving) {
+  for (const int stride : {11, 10}) {
+    const auto ports = choices(ground, preserving, stride).ports;
+    const int above = preserving ? distance_from_taken(ports) : 0;
+    if (const int step = above != 0 ? above : common_step(ports); step != 0) return step;
+  }
+  return 0;
+}
+
+Finding step_finding(bool preserving, int step, bool parity) {
   if (step == 0)
-    return untold("step", assignment == "preserve" ? "a taken port is not followed by another" : "no order");
-  if (parity && step % 2 == 0)
-    return told("step", double(step),
-                "parity is kept: a step of " + std::to_string(step / 2) + " may look the same");
+    return untold("step", preserving ? "a taken port is not followed by another" : "there is no order");
+  if (preserving && parity)
+    return told("step", double(step), "or half of it: ports of the other parity are left out");
   return told("step", double(step));
 }
 
@@ -169,25 +187,25 @@ PortFindings port_assignment(const Ground& ground) {
             untold("parity", why),          untold("contiguity", why), untold("port_range_seen", why)};
   }
   const bool preserving = preserves(ground);
-  const auto chosen = choices(ground, preserving);
-  const bool nothing_chosen = preserving && (chosen.ports.empty() || chosen.shared > 0);
-  const int step = nothing_chosen ? 0 : step_of(chosen, preserving);
-  const std::string assignment = preserving ? "preserve" : step != 0 ? "sequential" : "random";
-  found.assignment = told("port_assignment", assignment);
-  found.contention = !preserving          ? untold("contention", "the box chooses all ports itself")
-                     : chosen.refused > 0 ? told("contention", std::string("drop"))
-                                          : contention_word(chosen, step);
-  if (nothing_chosen) {
+  const auto chosen = choices(ground, preserving, 10);
+  const bool chooses = !preserving || (!chosen.ports.empty() && chosen.shared == 0);
+  const int step = chooses ? step_of(ground, preserving) : 0;
+  found.assignment = told("port_assignment", std::string(preserving  ? "preserve"
+                                                         : step != 0 ? "sequential"
+                                                                     : "random"));
+  found.contention =
+      preserving ? contention_word(chosen, step) : untold("contention", "the box chooses all ports itself");
+  if (chooses) {
+    found.parity = on_off("parity", keeps_parity(mixed_parities(ground, preserving)));
+    found.contiguity = contiguity(ground, preserving, step);
+    found.range = range_seen(ground, preserving);
+  } else {
     const std::string why = "the box chooses no port itself";
     found.parity = untold("parity", why);
     found.contiguity = untold("contiguity", why);
     found.range = untold("port_range_seen", why);
-  } else {
-    found.parity = on_off("parity", keeps_parity(mixed_parities(ground, preserving)));
-    found.contiguity = contiguity(ground, preserving);
-    found.range = range_seen(ground, preserving);
   }
-  found.step = step_finding(assignment, step, word(found.parity) == "on");
+  found.step = step_finding(preserving, step, word(found.parity) == "on");
   return found;
 }
 

@@ -16,6 +16,11 @@ void add(Section& section, std::vector<Finding> findings) {
   for (auto& finding : findings) section.findings.push_back(std::move(finding));
 }
 
+bool is_told_above_zero(const Finding& finding) {
+  const auto* number = finding.value ? std::get_if<double>(&*finding.value) : nullptr;
+  return number != nullptr && *number > 0;
+}
+
 /// The questions that every transport is asked, then its own.
 Section ask(const Ground& ground, const Finding& ports_passed) {
   Section section{section_name(ground.subject), {ports_passed}};
@@ -34,12 +39,18 @@ Section ask(const Ground& ground, const Finding& ports_passed) {
     add(section, {echo_timer(ground)});
     return section;
   }
-  if (!subject.v6) add(section, {hairpin(ground, word(map), word(filter), word(ports.assignment))});
   const auto deny = deny_list(ground);
   const auto stranger = unsolicited(ground, word(map), word(filter), word(ports.assignment), deny);
   add(section, {stranger.policy, stranger.delay_s, deny.seconds, deny.key});
   if (subject.is_tcp())
     add(section, {simultaneous_open(ground), syn_ack_after_syn(ground), out_of_state(ground)});
+  if (!subject.v6) {
+    const auto policy = word(stranger.policy);
+    const auto* crossing = section.find("simultaneous_open");
+    const bool harm = policy == "commit-state" || policy == "reset" || policy == "accept" ||
+                      is_told_above_zero(deny.seconds) || (crossing != nullptr && word(*crossing) == "off");
+    add(section, {hairpin(ground, {word(map), word(filter), word(ports.assignment), harm})});
+  }
   add(section, subject.is_tcp() ? tcp_timers(ground) : udp_timers(ground));
   return section;
 }

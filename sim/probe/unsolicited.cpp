@@ -36,7 +36,7 @@ std::string answer_word(const Packet& packet) {
 /// What came back for a knock, at once or later. The first way through the box tells how long a way back takes.
 Answer answer_to(Bench& bench, const io::Endpoint& from, const io::Endpoint& door) {
   const auto began_at = bench.now();
-  const auto there = bench.outward(bench.opener(bench.inside(0, port), from));
+  const auto there = bench.outward(bench.opener(bench.inside(0, port), bench.remote(0, 0)));
   const auto travel = there ? there.arrived->at - began_at : io::Duration::zero();
 
   const auto knocked_at = bench.now();
@@ -51,6 +51,13 @@ Answer answer_to(Bench& bench, const io::Endpoint& from, const io::Endpoint& doo
     return {.word = "delayed-icmp", .after = packet.at - knocked_at - travel};
   }
   return {};
+}
+
+std::optional<Answer> answer_at_closed_door(const Ground& ground) {
+  auto bench = ground.bench();
+  const auto door = closed_door(ground, bench);
+  if (!door) return {};
+  return answer_to(bench, bench.remote(1, 0), *door);
 }
 
 /// Where a new flow will come out, if that can be known: by itself, as the one before did, or one step further.
@@ -91,7 +98,7 @@ Commitment commitment(const Ground& ground, const std::string& mapping, const st
   forecast.outside = *without;
   if (!mapped_before && ports == "preserve" && without->port != fresh_port) return {};
   const auto with = comes_out_at(ground, forecast, true, denied, mapped_before);
-  return {true, with && *with != *without};
+  return {true, with != without};
 }
 
 bool reaches(const Ground& ground, std::size_t knocker_port, std::size_t target_port, io::Duration after) {
@@ -131,21 +138,20 @@ UnsolicitedFindings unsolicited(const Ground& ground, const std::string& mapping
   const std::string key = ground.subject.is_tcp() ? "unsolicited_syn" : "unsolicited",
                     delay = "unsolicited_delay_s";
   const auto none = untold(delay, "no error comes late");
+  const auto answer = answer_at_closed_door(ground);
+  if (!answer) return {untold(key, "the outside address is not seen"), none};
+  if (answer->let_in) return {untold(key, "everything is let in"), none};
+  if (answer->word == "delayed-icmp")
+    return {told(key, answer->word), told(delay, in_seconds(answer->after))};
+  if (answer->word == "reset" || answer->word == "accept" || !ground.translates)
+    return {told(key, answer->word), none};
+
   const auto denied = deny.seconds.value ? std::get<double>(*deny.seconds.value) : 0;
   const auto pause = std::chrono::duration_cast<io::Duration>(std::chrono::duration<double>(denied));
-  const auto committed =
-      ground.translates ? commitment(ground, mapping, filtering, ports, pause) : Commitment{};
+  const auto committed = commitment(ground, mapping, filtering, ports, pause);
   if (committed.happens) return {told(key, std::string("commit-state")), none};
-
-  auto bench = ground.bench();
-  const auto door = closed_door(ground, bench);
-  if (!door) return {untold(key, "the outside address is not seen"), none};
-  const auto answer = answer_to(bench, bench.remote(1, 0), *door);
-  if (answer.let_in) return {untold(key, "everything is let in"), none};
-  const auto note =
-      committed.visible || !ground.translates ? "" : "commit-state would not show: ports cannot be foretold";
-  if (answer.word != "delayed-icmp") return {told(key, answer.word, note), none};
-  return {told(key, answer.word, note), told(delay, in_seconds(answer.after))};
+  const auto note = committed.visible ? "" : "commit-state would not show: ports cannot be foretold";
+  return {told(key, answer->word, note), none};
 }
 
 }  // namespace flaresim::probe
