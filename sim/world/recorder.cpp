@@ -40,7 +40,6 @@ Recorder::File& Recorder::open(const std::string& name) {
   auto& file = files_.emplace_back();
   file.path = fmt::format("{}/{}{}", options_.captures.directory, trial_.index, name);
   file.out.open(file.path, std::ios::binary | std::ios::trunc);
-  if (!file.out) throw std::runtime_error("cannot write " + file.path);
   return file;
 }
 

@@ -17,13 +17,13 @@ namespace flaresim::world {
 /// connections say of themselves. Outlives the world.
 class Recorder {
  public:
-  /// Throws std::runtime_error when a file cannot be made.
   Recorder(const TrialOptions& options, Trial& trial);
 
   /// What the world is made with.
   PairWorld::Tap tap();
   void attach(PairWorld& world);
-  /// Nothing is written after this. Throws std::runtime_error when a file could not be written.
+  /// Nothing is written after this. Throws std::runtime_error when a file could not be made or written: not
+  /// before, since a world does not survive what is thrown in the middle of an event.
   void finish();
 
  private:

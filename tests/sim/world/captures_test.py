@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import resource
 import subprocess
 
 import pytest
@@ -240,3 +241,16 @@ def test_each_end_of_a_quic_connection_has_a_qlog_that_fits_the_capture(tmp_path
             continue
         # Both of its numbers are whole milliseconds, rounded down.
         assert all(any(0 <= at - time < 2 for at in seen) for time in sent), log.name
+
+
+@pytest.mark.parametrize("files, last", [(10, "pcap"), (16, "sqlog")])  # what there are no more files for
+def test_a_capture_that_cannot_be_written_is_an_error_of_the_trial(tmp_path, files, last):
+    done = subprocess.run(
+        [PROGRAM, "run", PAIR, "--quiet", "--pcap", "--qlog", "--out", str(tmp_path / "out"), "--trials", "1", "--jobs", "1",
+         "--set", "transports=quic"],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
+    )
+    assert done.returncode == 3
+    first_line = done.stderr.splitlines()[0]
+    assert f"cannot write {tmp_path}/out/captures/0-" in first_line and first_line.endswith("." + last)
