@@ -60,42 +60,92 @@ std::uint32_t sequence_length(const Packet& packet, std::uint8_t flags) {
   return static_cast<std::uint32_t>(data) + ((flags & tcp_flag::syn) != 0) + ((flags & tcp_flag::fin) != 0);
 }
 
-}  // namespace
+struct Icmp {
+  std::uint8_t type;
+  std::uint8_t code;
+};
 
-std::vector<std::uint8_t> unreachable(const Packet& packet, Unreachable why) {
+/// An ICMP error that quotes the packet.
+std::vector<std::uint8_t> error_about(const Packet& packet, Icmp what) {
   if (!answerable(packet)) return {};
   const std::uint8_t protocol = packet.ipv6 ? protocol::icmpv6 : protocol::icmp;
   const std::size_t room = (packet.ipv6 ? 1280 : 576) - header_size(packet) - 8;
   const auto quote = packet.bytes.first(std::min(room, packet.bytes.size()));
   auto answer = envelope(packet, protocol, 8 + quote.size());
   const auto icmp = std::span(answer).subspan(header_size(packet));
-  icmp[0] = packet.ipv6 ? 1 : 3;
-  if (why == Unreachable::prohibited)
-    icmp[1] = packet.ipv6 ? 1 : 13;
-  else
-    icmp[1] = packet.ipv6 ? 4 : 3;
+  icmp[0] = what.type;
+  icmp[1] = what.code;
   std::copy(quote.begin(), quote.end(), icmp.begin() + 8);
   seal(answer, packet, protocol, 2);
   return answer;
 }
 
-std::vector<std::uint8_t> reset(const Packet& packet, const Segment& segment) {
-  if ((segment.tcp_flags & tcp_flag::rst) || !answerable(packet)) return {};
-  const auto segment_bytes = packet.transport();
+/// A TCP segment without data, back to the sender.
+std::vector<std::uint8_t> segment_back(const Packet& packet, const Segment& segment, std::uint8_t flags,
+                                       std::uint32_t sequence, std::uint32_t acknowledgement) {
   auto answer = envelope(packet, protocol::tcp, 20);
   const auto tcp = std::span(answer).subspan(header_size(packet));
   store16(tcp, 0, segment.destination_port);
   store16(tcp, 2, segment.source_port);
+  store32(tcp, 4, sequence);
+  store32(tcp, 8, acknowledgement);
   tcp[12] = 5 << 4;
-  if (segment.tcp_flags & tcp_flag::ack) {
-    store32(tcp, 4, load32(segment_bytes, 8));
-    tcp[13] = tcp_flag::rst;
-  } else {
-    store32(tcp, 8, load32(segment_bytes, 4) + sequence_length(packet, segment.tcp_flags));
-    tcp[13] = tcp_flag::rst | tcp_flag::ack;
-  }
+  tcp[13] = flags;
+  if (!(flags & tcp_flag::rst)) store16(tcp, 14, 0xffff);  // window
   seal(answer, packet, protocol::tcp, 16);
   return answer;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> unreachable(const Packet& packet, Unreachable why) {
+  if (packet.ipv6)
+    return error_about(packet, {1, static_cast<std::uint8_t>(why == Unreachable::port ? 4 : 1)});
+  return error_about(packet, {3, static_cast<std::uint8_t>(why == Unreachable::port ? 3 : 13)});
+}
+
+std::vector<std::uint8_t> time_exceeded(const Packet& packet, const Address& from) {
+  auto answer = error_about(packet, packet.ipv6 ? Icmp{3, 0} : Icmp{11, 0});
+  if (answer.empty()) return answer;
+  if (const auto error = parse_packet(answer))
+    rewrite_source(*error, {Segment::Kind::icmp_error, Transport::icmp, 0, 0, 0}, {from, 0});
+  return answer;
+}
+
+std::vector<std::uint8_t> echo_reply(const Packet& packet) {
+  if (!answerable(packet) || packet.fragment || packet.bytes.size() < packet.length) return {};
+  const auto request = packet.transport();
+  const std::uint8_t protocol = packet.ipv6 ? protocol::icmpv6 : protocol::icmp;
+  auto answer = envelope(packet, protocol, request.size());
+  const auto reply = std::span(answer).subspan(header_size(packet));
+  std::copy(request.begin(), request.end(), reply.begin());
+  reply[0] = packet.ipv6 ? 129 : 0;
+  store16(reply, 2, 0);
+  seal(answer, packet, protocol, 2);
+  return answer;
+}
+
+std::vector<std::uint8_t> accept_and_close(const Packet& packet, const Segment& segment) {
+  if ((segment.tcp_flags & tcp_flag::rst) || !answerable(packet)) return {};
+  const auto theirs = packet.transport();
+  const std::uint32_t sequence = load32(theirs, 4);
+  const std::uint32_t after = sequence + sequence_length(packet, segment.tcp_flags);
+  if (is_opening(segment.tcp_flags)) {
+    const std::uint32_t ours =
+        hash_of({packet.source, segment.source_port}, {packet.destination, segment.destination_port});
+    return segment_back(packet, segment, tcp_flag::syn | tcp_flag::ack, ours, after);
+  }
+  if (!(segment.tcp_flags & tcp_flag::ack) || after == sequence) return {};
+  return segment_back(packet, segment, tcp_flag::fin | tcp_flag::ack, load32(theirs, 8), after);
+}
+
+std::vector<std::uint8_t> reset(const Packet& packet, const Segment& segment) {
+  if ((segment.tcp_flags & tcp_flag::rst) || !answerable(packet)) return {};
+  const auto theirs = packet.transport();
+  if (segment.tcp_flags & tcp_flag::ack)
+    return segment_back(packet, segment, tcp_flag::rst, load32(theirs, 8), 0);
+  return segment_back(packet, segment, tcp_flag::rst | tcp_flag::ack, 0,
+                      load32(theirs, 4) + sequence_length(packet, segment.tcp_flags));
 }
 
 }  // namespace flaresim::nat

@@ -40,6 +40,8 @@ Behaviour ipv6_side(const Behaviour& behaviour) {
     side.udp_unreplied_timeout = side.udp_timeout;
   if (behaviour.tcp_closing_timeout == behaviour.tcp_transitory_timeout && !ipv6.tcp_closing_timeout)
     side.tcp_closing_timeout = side.tcp_transitory_timeout;
+  if (ipv6.transparent)
+    side.udp.filtering = side.tcp.filtering = side.icmp.filtering = Filtering::endpoint_independent;
   side.ipv6 = {};
   return side;
 }

@@ -52,6 +52,7 @@ enum class Reply : std::uint8_t {
 enum class Unsolicited : std::uint8_t {
   drop,
   icmp,          ///< ICMP (ICMPv6) destination unreachable, administratively prohibited, to the sender
+  icmp_port,     ///< the same, port unreachable: Linux `reject`
   delayed_icmp,  ///< the same for a TCP SYN after a delay, unless our own SYN goes out before; else as `drop`
   reset,         ///< a TCP RST to the sender (TCP only)
   accept,        ///< the router has a service of its own there: TCP is accepted, and closed at the first byte
@@ -63,12 +64,14 @@ enum class Unsolicited : std::uint8_t {
 enum class OutOfState : std::uint8_t {
   drop,
   reset,    ///< a RST to the sender, from both sides
-  pick_up,  ///< a packet from inside begins a connection as a SYN would (Linux nf_conntrack_tcp_loose)
+  pick_up,  ///< a packet with ACK from inside begins a connection as a SYN would (Linux nf_conntrack_tcp_loose)
+  leak,  ///< so, too, and all else from inside is forwarded untranslated (Linux without `ct state invalid drop`)
 };
 
 /// How a packet from inside to one of our outside endpoints comes back. RFC 4787 §6, REQ-9.
 enum class Hairpin : std::uint8_t {
   off,
+  refuse,    ///< the router itself answers: ICMP port unreachable, or a RST (Linux masquerade)
   internal,  ///< with the inside source, which REQ-9a forbids: the receiver answers past the NAT
   external,  ///< with the source that the outside would see
 };
@@ -145,6 +148,8 @@ struct Ipv6Rules {
   std::optional<Seconds> tcp_reset_timeout;        ///< REC-35
   std::optional<Seconds> icmp_timeout;
   std::optional<bool> icmp_errors;  ///< REC-18 (UDP), REC-36 (TCP): must be forwarded
+  /// REC-49: everything is forwarded, whether or not somebody inside has sent before.
+  bool transparent = false;
   friend bool operator==(const Ipv6Rules&, const Ipv6Rules&) = default;
 };
 

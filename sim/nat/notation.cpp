@@ -54,6 +54,7 @@ template <>
 constexpr auto words<Unsolicited> =
     std::to_array<Word<Unsolicited>>({{"drop", Unsolicited::drop},
                                       {"icmp", Unsolicited::icmp},
+                                      {"icmp-port", Unsolicited::icmp_port},
                                       {"delayed-icmp", Unsolicited::delayed_icmp},
                                       {"reset", Unsolicited::reset},
                                       {"accept", Unsolicited::accept},
@@ -61,9 +62,11 @@ constexpr auto words<Unsolicited> =
 template <>
 constexpr auto words<OutOfState> = std::to_array<Word<OutOfState>>({{"drop", OutOfState::drop},
                                                                     {"reset", OutOfState::reset},
-                                                                    {"pick-up", OutOfState::pick_up}});
+                                                                    {"pick-up", OutOfState::pick_up},
+                                                                    {"leak", OutOfState::leak}});
 template <>
 constexpr auto words<Hairpin> = std::to_array<Word<Hairpin>>({{"off", Hairpin::off},
+                                                              {"refuse", Hairpin::refuse},
                                                               {"internal", Hairpin::internal},
                                                               {"external", Hairpin::external}});
 template <>
@@ -523,6 +526,13 @@ Notation make_notation() {
   n.per_transport("blocked", &T::blocked, either(switch_words), "passes in neither direction",
                   &V6::OfTransport::blocked);
   n.per_transport("allowed_ports", &T::allowed_ports, port_list(), "remote ports that may be contacted", 2);
+  n.infos.push_back(
+      {"ipv6_transparent", "on, off", "everything passes over IPv6 (RFC 6092 REC-49)", false, false});
+  n.add({"ipv6_transparent", false,
+         [](const Token& token, B& b) {
+           return read_word("unknown value", token, switch_words, b.ipv6.transparent);
+         },
+         [](const B& b) { return word_for(b.ipv6.transparent, switch_words); }});
   n.plain("captive", &B::captive, either(switch_words),
           "before login: nothing passes, the portal answers TCP to 80 and 443");
   return n;

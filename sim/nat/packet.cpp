@@ -30,6 +30,7 @@ tl::expected<Packet, Rule> parse_ipv4(std::span<std::uint8_t> bytes) {
   const std::uint16_t fragment = load16(bytes, 6);
   packet.fragment = (fragment & 0x3fff) != 0;
   packet.later_fragment = (fragment & 0x1fff) != 0;
+  packet.identification = load16(bytes, 4);
   packet.source = mapped(bytes.subspan(12, 4));
   packet.destination = mapped(bytes.subspan(16, 4));
   return packet;
@@ -45,6 +46,7 @@ tl::expected<bool, Rule> skip_extension(Packet& packet) {
   if (type == fragment) {
     packet.fragment = (load16(header, 2) & 0xfff9) != 0;
     packet.later_fragment = (load16(header, 2) & 0xfff8) != 0;
+    packet.identification = load32(header, 4);
   }
   const std::size_t length = type == fragment ? 8 : 8 + header[1] * std::size_t{8};
   if (length > header.size()) return tl::unexpected(Rule::malformed);
@@ -244,6 +246,23 @@ void rewrite_source(const Packet& packet, const Segment& segment, const Endpoint
 
 void rewrite_destination(const Packet& packet, const Segment& segment, const Endpoint& destination) {
   rewrite(packet, segment, destination, 16, port_offset(segment, false));
+}
+
+void rewrite_addresses(const Packet& fragment, const Address& source, const Address& destination) {
+  if (fragment.ipv6) {
+    std::copy(source.begin(), source.end(), fragment.bytes.begin() + 8);
+    std::copy(destination.begin(), destination.end(), fragment.bytes.begin() + 24);
+    return;
+  }
+  const auto change = [&](std::size_t at, std::uint16_t value) {
+    const std::uint16_t before = load16(fragment.bytes, at);
+    store16(fragment.bytes, at, value);
+    correct(fragment.bytes, 10, before, value);
+  };
+  for (std::size_t i = 0; i < 4; i += 2) {
+    change(12 + i, load16(source, 12 + i));
+    change(16 + i, load16(destination, 12 + i));
+  }
 }
 
 void decrement_hop_limit(const Packet& packet) {

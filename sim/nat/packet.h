@@ -20,12 +20,13 @@ inline constexpr std::uint8_t icmp = 1, tcp = 6, udp = 17, icmpv6 = 58;
 struct Packet {
   std::span<std::uint8_t> bytes;  ///< what is there of the packet, without anything after its end
   bool ipv6 = false;
-  std::size_t length = 0;       ///< of the whole packet; `bytes` may be shorter
-  std::size_t payload = 0;      ///< offset of the transport header
-  std::uint8_t protocol = 0;    ///< of the transport header, behind IPv6 extension headers
-  bool fragment = false;        ///< any fragment
-  bool later_fragment = false;  ///< without a transport header
-  bool readable = true;         ///< false: IPv6 extension headers that cannot be skipped
+  std::size_t length = 0;            ///< of the whole packet; `bytes` may be shorter
+  std::size_t payload = 0;           ///< offset of the transport header
+  std::uint8_t protocol = 0;         ///< of the transport header, behind IPv6 extension headers
+  bool fragment = false;             ///< any fragment
+  bool later_fragment = false;       ///< without a transport header
+  std::uint32_t identification = 0;  ///< of the datagram that a fragment belongs to
+  bool readable = true;              ///< false: IPv6 extension headers that cannot be skipped
   Address source{};
   Address destination{};
 
@@ -50,8 +51,7 @@ struct Segment {
 tl::expected<Packet, Rule> parse_packet(std::span<std::uint8_t> bytes);
 
 /// Reads the transport header. Rule::unsupported for other protocols, for ICMP messages that belong to no
-/// flow, and for all fragments but the first, since they carry no ports (RFC 4787 §11 leaves reassembly to
-/// the NAT). `quoted`: the packet stands in an ICMP error, which promises no more than 8 bytes of it (RFC
+/// flow, and for all fragments but the first, since they carry no ports. `quoted`: the packet stands in an ICMP error, which promises no more than 8 bytes of it (RFC
 /// 792).
 tl::expected<Segment, Rule> parse_segment(const Packet& packet, bool quoted);
 
@@ -62,6 +62,9 @@ tl::expected<Packet, Rule> parse_quoted(const Packet& error);
 /// An absent UDP checksum over IPv4 stays absent. `segment` is how the packet was read before.
 void rewrite_source(const Packet& packet, const Segment& segment, const Endpoint& source);
 void rewrite_destination(const Packet& packet, const Segment& segment, const Endpoint& destination);
+
+/// Gives a fragment without ports other addresses, of its own IP version.
+void rewrite_addresses(const Packet& fragment, const Address& source, const Address& destination);
 
 /// Takes one hop from the packet's life. RFC 791 §3.2, RFC 8200 §3.
 void decrement_hop_limit(const Packet& packet);

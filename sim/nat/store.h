@@ -7,26 +7,29 @@
 #include <vector>
 
 /// Storage of a table whose entries refer to each other: entries live in a pool and are named by a number,
-/// indexes hold only numbers, and lists run through the entries. All operations are O(1) amortised, and
+/// indexes hold only numbers, and rings run through the entries. All operations are O(1) amortised, and
 /// nothing depends on addresses in memory, so the same calls give the same numbers.
 namespace flaresim::nat {
 
 using Id = std::uint32_t;
 inline constexpr Id nobody = 0xffffffff;
 
-/// Entries named by number. An entry never moves; a pool that becomes empty gives its memory back.
-template <typename T>
+/// Entries named by number, each with a part that is touched by every packet and one that is not, so that the
+/// former stays in as few cache lines as it fits. An entry never moves; a pool that becomes empty gives its
+/// memory back.
+template <typename Hot, typename Cold>
 class Pool {
  public:
-  Id add(const T& value) {
+  Id add(const Hot& value) {
     if (free_.empty()) {
       for (std::size_t i = chunk_size; i-- > 0;)
         free_.push_back(static_cast<Id>(chunks_.size() * chunk_size + i));
-      chunks_.push_back(std::make_unique<std::array<T, chunk_size>>());
+      chunks_.push_back(std::make_unique<Chunk>());
     }
     const Id id = free_.back();
     free_.pop_back();
     (*this)[id] = value;
+    cold(id) = {};
     ++size_;
     return id;
   }
@@ -38,19 +41,25 @@ class Pool {
     free_ = decltype(free_)();
   }
 
-  T& operator[](Id id) { return (*chunks_[id / chunk_size])[id % chunk_size]; }
-  const T& operator[](Id id) const { return (*chunks_[id / chunk_size])[id % chunk_size]; }
+  Hot& operator[](Id id) { return chunks_[id / chunk_size]->hot[id % chunk_size]; }
+  const Hot& operator[](Id id) const { return chunks_[id / chunk_size]->hot[id % chunk_size]; }
+  Cold& cold(Id id) { return chunks_[id / chunk_size]->cold[id % chunk_size]; }
+  const Cold& cold(Id id) const { return chunks_[id / chunk_size]->cold[id % chunk_size]; }
   std::size_t size() const { return size_; }
 
  private:
   static constexpr std::size_t chunk_size = 32;
-  std::vector<std::unique_ptr<std::array<T, chunk_size>>> chunks_;
+  struct Chunk {
+    std::array<Hot, chunk_size> hot;
+    std::array<Cold, chunk_size> cold;
+  };
+  std::vector<std::unique_ptr<Chunk>> chunks_;
   std::vector<Id> free_;
   std::size_t size_ = 0;
 };
 
-/// From a hash to the numbers of entries: open addressing with linear probing, at most 80 % full, growing by
-/// half. An index that becomes empty gives its memory back.
+/// From a hash to the numbers of entries: open addressing with linear probing, at most 7/8 full, growing by a
+/// quarter. An index that becomes empty gives its memory back.
 class Index {
  public:
   /// The entry with this hash for which `matches(id)` holds, or `nobody`.
@@ -74,8 +83,7 @@ class Index {
       slots_ = decltype(slots_)();
       return;
     }
-    std::size_t hole = home(hash);
-    while (slots_[hole].id != id) hole = next(hole);
+    std::size_t hole = slot_of(hash, id);
     for (std::size_t at = next(hole); slots_[at].id != nobody; at = next(at)) {
       if (distance(home(slots_[at].hash), at) < distance(hole, at))
         continue;  // would leave its probe sequence
@@ -83,6 +91,16 @@ class Index {
       hole = at;
     }
     slots_[hole] = {};
+  }
+
+  /// Another entry takes the place of one that is there.
+  void replace(std::uint32_t hash, Id id, Id by) { slots_[slot_of(hash, id)].id = by; }
+
+  /// Every entry, in an order that only depends on what was called before.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const Slot& slot : slots_)
+      if (slot.id != nobody) visit(slot.id);
   }
 
   std::size_t size() const { return size_; }
@@ -97,6 +115,11 @@ class Index {
   std::size_t next(std::size_t at) const { return at + 1 == slots_.size() ? 0 : at + 1; }
   std::size_t distance(std::size_t from, std::size_t to) const {
     return to >= from ? to - from : to + slots_.size() - from;
+  }
+  std::size_t slot_of(std::uint32_t hash, Id id) const {
+    std::size_t at = home(hash);
+    while (slots_[at].id != id) at = next(at);
+    return at;
   }
   void place(Slot slot) {
     std::size_t at = home(slot.hash);
@@ -114,55 +137,37 @@ class Index {
   std::size_t size_ = 0;
 };
 
-/// An entry's place in one list.
+/// An entry's place in one ring.
 struct Link {
   Id previous = nobody;
   Id next = nobody;
 };
 
-/// Entries in the order in which they came, linked by `link` of the entries themselves.
-template <typename T, Link T::*link>
-class Queue {
- public:
-  Id front() const { return front_; }
-
-  void push_back(Pool<T>& pool, Id id) {
-    pool[id].*link = {back_, nobody};
-    (back_ == nobody ? front_ : (pool[back_].*link).next) = id;
-    back_ = id;
+/// A ring of entries in the order in which they came, named by its first one; `nobody` is the empty ring.
+/// `link_of(id)` gives an entry's link in it.
+template <typename LinkOf>
+void ring_insert(Id& first, Id id, LinkOf link_of) {
+  if (first == nobody) {
+    first = id;
+    link_of(id) = {id, id};
+    return;
   }
+  const Id last = link_of(first).previous;
+  link_of(id) = {last, first};
+  link_of(last).next = id;
+  link_of(first).previous = id;
+}
 
-  void remove(Pool<T>& pool, Id id) {
-    const Link gone = pool[id].*link;
-    (gone.previous == nobody ? front_ : (pool[gone.previous].*link).next) = gone.next;
-    (gone.next == nobody ? back_ : (pool[gone.next].*link).previous) = gone.previous;
+template <typename LinkOf>
+void ring_remove(Id& first, Id id, LinkOf link_of) {
+  const Link gone = link_of(id);
+  if (gone.next == id) {
+    first = nobody;
+    return;
   }
-
- private:
-  Id front_ = nobody;
-  Id back_ = nobody;
-};
-
-/// Entries in no order that matters, linked likewise; the latest is in front.
-template <typename T, Link T::*link>
-class Group {
- public:
-  Id front() const { return front_; }
-
-  void push(Pool<T>& pool, Id id) {
-    pool[id].*link = {nobody, front_};
-    if (front_ != nobody) (pool[front_].*link).previous = id;
-    front_ = id;
-  }
-
-  void remove(Pool<T>& pool, Id id) {
-    const Link gone = pool[id].*link;
-    (gone.previous == nobody ? front_ : (pool[gone.previous].*link).next) = gone.next;
-    if (gone.next != nobody) (pool[gone.next].*link).previous = gone.previous;
-  }
-
- private:
-  Id front_ = nobody;
-};
+  link_of(gone.previous).next = gone.next;
+  link_of(gone.next).previous = gone.previous;
+  if (first == id) first = gone.next;
+}
 
 }  // namespace flaresim::nat

@@ -1,440 +1,529 @@
 #include "sim/nat/table.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace flaresim::nat {
 
 namespace {
 
-/// RFC 5508 REQ-2: an ICMP query session lives for at least 60 s.
-constexpr Seconds icmp_timeout{60};
-
-/// Sessions and taken tuples of one NAT; more than the largest table that Linux makes by default.
-constexpr std::size_t most_entries = std::size_t{1} << 22;
-
-constexpr Endpoint anybody{{1}, 1};
+/// Sessions of one table; more than the largest that Linux makes by default.
+constexpr std::size_t most_sessions = std::size_t{1} << 22;
+constexpr std::size_t most_forwards = 1024;
 
 Time to_time(Seconds seconds) { return std::chrono::round<Time>(seconds); }
 
-class Hash {
- public:
-  Hash& operator<<(std::uint64_t value) {
-    state_ = (state_ ^ value) * 0x9e3779b97f4a7c15;
-    state_ ^= state_ >> 32;
-    return *this;
+std::array<Wheel, lifetimes> wheels(const Behaviour& behaviour, Transport transport) {
+  const auto wheel = [](Seconds timeout) { return Wheel(to_time(timeout)); };
+  switch (transport) {
+    case Transport::udp:
+      return {wheel(behaviour.udp_unreplied_timeout), wheel(behaviour.udp_timeout), Wheel(), Wheel()};
+    case Transport::tcp:
+      return {wheel(behaviour.tcp_transitory_timeout), wheel(behaviour.tcp_established_timeout),
+              wheel(behaviour.tcp_closing_timeout), wheel(behaviour.tcp_reset_timeout)};
+    case Transport::icmp:
+      break;
   }
-  Hash& operator<<(const Endpoint& endpoint) {
-    std::uint64_t halves[2];
-    std::memcpy(halves, endpoint.address.data(), sizeof halves);
-    return *this << halves[0] << halves[1] << endpoint.port;
-  }
-  std::uint32_t value() const { return static_cast<std::uint32_t>((state_ * 0xd6e8feb86659fd93) >> 32); }
-
- private:
-  std::uint64_t state_ = 0x243f6a8885a308d3;
-};
-
-std::uint64_t number(Transport transport) { return static_cast<std::uint64_t>(transport); }
-int number(Direction direction) { return static_cast<int>(direction); }
-
-std::uint32_t flow_hash(Transport transport, const Endpoint& local, const Endpoint& remote) {
-  return (Hash() << number(transport) << local << remote).value();
+  return {wheel(behaviour.icmp_timeout), Wheel(), Wheel(), Wheel()};
 }
 
-std::uint32_t ownership_hash(Transport transport, std::uint16_t port, const Endpoint& key) {
-  return (Hash() << (number(transport) << 16 | port) << key).value();
-}
-
-std::uint32_t contact_hash(Id binding, const Address& address) {
-  return (Hash() << Endpoint{address, 0} << binding).value();
-}
+constexpr std::size_t number(Lifetime lifetime) { return static_cast<std::size_t>(lifetime); }
+constexpr std::size_t number(Transport transport) { return static_cast<std::size_t>(transport); }
 
 }  // namespace
 
-Table::Table(const Behaviour& behaviour, const TransportRules& rules, const Address& outside,
-             std::uint64_t seed)
+Table::Table(const Behaviour& behaviour, const TransportRules& rules, Transport transport, bool translated,
+             const std::vector<Address>& outside, Subscribers& subscribers, std::uint64_t seed)
     : behaviour_(behaviour),
       rules_(rules),
+      transport_(transport),
+      translated_(translated),
+      binds_(rules.filtering != Filtering::address_and_port_dependent ||
+             (translated && rules.mapping != Mapping::address_and_port_dependent)),
+      evicts_(behaviour.when_full == WhenFull::evict_oldest),
       outside_(outside),
-      filter_open_(filter_key(anybody, rules.filtering) == Endpoint{}),
-      filter_exact_(filter_key(anybody, rules.filtering) == anybody),
+      subscribers_(subscribers),
       random_state_(seed),
-      timeouts_{to_time(behaviour.udp_unreplied_timeout),  to_time(behaviour.udp_timeout),
-                to_time(behaviour.tcp_transitory_timeout), to_time(behaviour.tcp_established_timeout),
-                to_time(behaviour.tcp_reset_timeout),      to_time(icmp_timeout)} {
-  for (auto& port : next_port_) port = static_cast<std::uint16_t>(random());
+      due_(wheels(behaviour, transport)),
+      stream_after_(to_time(behaviour.udp_stream_after)) {
+  next_port_ = static_cast<std::uint16_t>(random());
 }
-
-// Time
 
 void Table::advance(Time now) {
   now_ = std::max(now_, now);
-  for (const Due& queue : due_)
-    while (queue.front() != nobody && sessions_[queue.front()].deadline <= now_) end(queue.front());
-  expire_taken(Transport::udp);
-  expire_taken(Transport::tcp);
+  if (now_ < next_check_) return;
+  for (Wheel& wheel : due_) wheel.advance(*this, now_);
+  next_check_ = Wheel::never;
+  for (const Wheel& wheel : due_) next_check_ = std::min(next_check_, wheel.next_check());
 }
 
-void Table::expire_taken(Transport transport) {
-  TakenDue& queue = taken_due_[number(transport)];
-  while (queue.front() != nobody && taken_[queue.front()].deadline <= now_) {
-    const Id id = queue.front();
-    const Taken& taken = taken_[id];
-    taken_index_.erase(ownership_hash(transport, taken.port, taken.remote), id);
-    queue.remove(taken_, id);
-    taken_.remove(id);
-    exhausted_.reset();
+// From inside
+
+Id Table::session_from(const Endpoint& inside, const Endpoint& remote) const {
+  return from_inside_.find(hash_of(inside, remote), [&](Id id) {
+    const Session& s = sessions_[id];
+    return s.remote == remote && s.inside == inside;
+  });
+}
+
+tl::expected<Id, Rule> Table::leave(const Endpoint& inside, const Endpoint& remote) {
+  if (sessions_.size() >= most_sessions) return tl::unexpected(Rule::table_full);
+  if (const auto port = forward_of(inside)) {
+    const Outside outside{0, *port};
+    if (const Id old = session_at(endpoint(outside), remote); old == nobody) {
+      if (const Rule room = make_room(inside); room != Rule::passed) return tl::unexpected(room);
+      const Id session = add_session(inside, outside, remote, nobody);
+      answer_by(session);
+      return session;
+    }
   }
+  return binds_ ? leave_by_binding(inside, remote) : leave_by_itself(inside, remote);
+}
+
+/// On the binding that the mapping rule gives, or on a mapping of its own towards this one remote, where the
+/// router itself has taken the tuple.
+tl::expected<Id, Rule> Table::leave_by_binding(const Endpoint& inside, const Endpoint& remote) {
+  Id binding = find_binding(inside, key_of(remote));
+  Outside outside;
+  if (binding == nobody) {
+    if (const Rule room = make_room(inside); room != Rule::passed) return tl::unexpected(room);
+    const auto chosen = choose_outside(inside, remote);
+    if (!chosen) return tl::unexpected(chosen.error());
+    outside = *chosen;
+  } else {
+    outside = {bindings_[binding].outside_number, bindings_[binding].outside_port};
+  }
+  if (translated_) {
+    // An inbound packet may have opened this session on another binding of the same outside endpoint.
+    const Id old = session_at(endpoint(outside), remote);
+    if (old != nobody && sessions_[old].router) return leave_by_itself(inside, remote);
+    if (old != nobody && sessions_[old].inside == inside) {
+      answer_by(old);
+      return old;
+    }
+  }
+  if (binding == nobody) binding = bind(inside, key_of(remote), outside);
+  const Id session = add_session(inside, outside, remote, binding);
+  answer_by(session);
+  return session;
+}
+
+tl::expected<Id, Rule> Table::leave_by_itself(const Endpoint& inside, const Endpoint& remote) {
+  if (const Rule room = make_room(inside); room != Rule::passed) return tl::unexpected(room);
+  Outside outside{0, inside.port};
+  if (translated_) {
+    const auto chosen = choose_outside(inside, remote);
+    if (!chosen) return tl::unexpected(chosen.error());
+    outside = *chosen;
+  }
+  const Id session = add_session(inside, outside, remote, nobody);
+  answer_by(session);
+  return session;
+}
+
+// From outside
+
+Id Table::session_at(const Endpoint& outside, const Endpoint& remote) const {
+  if (!translated_) return session_from(outside, remote);
+  return from_outside_.find(hash_of(outside, remote), [&](Id id) {
+    const Session& s = sessions_[id];
+    return s.remote == remote && s.outside_port == outside.port &&
+           outside_[s.outside_number] == outside.address;
+  });
+}
+
+std::optional<Table::Behind> Table::behind(const Endpoint& outside, const Endpoint& remote) const {
+  if (const Endpoint* inside = forwarded_to(outside)) return Behind{*inside, nobody, true};
+  const Id binding = binding_at(outside, remote);
+  if (binding == nobody) return {};
+  return Behind{bindings_[binding].inside, binding, lets_in(binding, remote)};
+}
+
+tl::expected<Id, Rule> Table::enter(const Behind& behind, const Endpoint& outside, const Endpoint& remote) {
+  if (sessions_.size() >= most_sessions) return tl::unexpected(Rule::table_full);
+  if (behind.binding == nobody)
+    if (const Rule room = make_room(behind.inside); room != Rule::passed) return tl::unexpected(room);
+  const Id session = add_session(behind.inside, number_of(outside), remote, behind.binding);
+  const bool is_by_the_rule = behind.binding == nobody || key_of(remote) == bindings_[behind.binding].key;
+  if (is_by_the_rule || rules_.reply == Reply::session) answer_by(session);
+  return session;
+}
+
+bool Table::lets_in(Id binding, const Endpoint& remote) const {
+  if (rules_.filtering == Filtering::endpoint_independent) return true;
+  if (counts_contacts()) return find_contact(binding, remote) != nobody;
+  return false;  // by endpoint: the session itself would have been found
+}
+
+tl::expected<Endpoint, Rule> Table::seen_by(const Endpoint& inside, const Endpoint& remote) const {
+  if (const Id id = session_from(inside, remote); id != nobody) return outside(sessions_[id]);
+  const Id binding = binds_ ? find_binding(inside, key_of(remote)) : nobody;
+  if (binding == nobody) return tl::unexpected(Rule::no_mapping);
+  const Binding& b = bindings_[binding];
+  const Endpoint seen = translated_ ? endpoint({b.outside_number, b.outside_port}) : inside;
+  if (!lets_in(binding, remote) && session_at(seen, remote) == nobody) return tl::unexpected(Rule::filtered);
+  return seen;
+}
+
+/// What the router takes is known by its lack of an inside.
+void Table::take(const Endpoint& outside, const Endpoint& remote) {
+  Id id = session_at(outside, remote);
+  if (id == nobody) {
+    if (sessions_.size() >= most_sessions) return;
+    id = add_session({}, number_of(outside), remote, nobody);
+    sessions_[id].router = true;
+  }
+  refresh(id, Lifetime::opening);
+}
+
+// Forwards
+
+const Endpoint* Table::forwarded_to(const Endpoint& outside) const {
+  for (const auto& [port, inside] : forwards_)
+    if (port == outside.port && outside.address == outside_.front()) return &inside;
+  return nullptr;
+}
+
+std::optional<std::uint16_t> Table::forward_of(const Endpoint& inside) const {
+  for (const auto& [port, to] : forwards_)
+    if (to == inside) return port;
+  return {};
+}
+
+std::error_code Table::open_forward(std::uint16_t port, const Endpoint& inside) {
+  const Endpoint outside{outside_.front(), port};
+  if (const Endpoint* to = forwarded_to(outside))
+    return *to == inside ? std::error_code() : make_error_code(std::errc::address_in_use);
+  bool strangers = false;
+  from_inside_.for_each([&](Id id) {
+    const Session& s = sessions_[id];
+    strangers |= s.outside_port == port && s.outside_number == 0 && s.inside != inside;
+  });
+  if (strangers) return make_error_code(std::errc::address_in_use);
+  if (forwards_.size() >= most_forwards) return make_error_code(std::errc::not_enough_memory);
+  forwards_.emplace_back(port, inside);
+  return {};
+}
+
+std::error_code Table::close_forward(std::uint16_t port) {
+  const auto gone = std::erase_if(forwards_, [&](const auto& forward) { return forward.first == port; });
+  exhausted_.reset();
+  return gone == 0 ? make_error_code(std::errc::invalid_argument) : std::error_code();
 }
 
 // Packets
 
-tl::expected<Id, Rule> Table::leave(const Flow& flow) {
-  if (const Id pinned = find_pinned(flow); pinned != nobody) return pinned;
-  const Id binding = find_binding(flow);
-  if (binding == nobody) return leave_elsewhere(flow, true);
-  const Flow seen{flow.transport, flow.translated, outside(binding), flow.remote};
-  if (is_taken(seen)) return leave_elsewhere(flow, false);
-  if (const Id session = session_at(seen); session != nobody) return session;
-  if (full()) return tl::unexpected(Rule::table_full);
-  return add_session(binding, flow.remote);
-}
-
-/// On a new binding: for all remotes of its key, or (`indexed` false) for this one only, because the outside
-/// endpoint that the mapping rule asks for is taken towards it.
-tl::expected<Id, Rule> Table::leave_elsewhere(const Flow& flow, bool indexed) {
-  if (full()) return tl::unexpected(Rule::table_full);
-  std::uint16_t port = flow.local.port;
-  if (flow.translated) {
-    const auto chosen = choose_port(flow);
-    if (!chosen) return tl::unexpected(Rule::no_port);
-    port = *chosen;
-    // An inbound packet may have opened this session on another binding of the same inside and outside
-    // endpoint.
-    const Id session = session_at({flow.transport, true, {outside_, port}, flow.remote});
-    if (session != nobody) return session;
-  }
-  const Id session = add_session(bind(flow, port, indexed), flow.remote);
-  if (!indexed) pin(session);
-  return session;
-}
-
-Id Table::binding_towards(const Flow& flow) const {
-  const Id pinned = find_pinned(flow);
-  return pinned == nobody ? find_binding(flow) : sessions_[pinned].binding;
-}
-
-Id Table::session_towards(const Flow& flow) const {
-  const Id binding = binding_towards(flow);
-  if (binding == nobody) return nobody;
-  return session_at({flow.transport, flow.translated, outside(binding), flow.remote});
-}
-
-Id Table::binding_at(const Flow& flow) const {
-  if (!flow.translated) return find_binding(flow);
-  const Id ownership = find_ownership(flow.transport, flow.local.port, owner_key(flow.remote, rules_));
-  return ownership == nobody ? nobody : ownerships_[ownership].bindings.front();
-}
-
-bool Table::lets_in(Id binding, const Endpoint& remote) const {
-  if (filter_open_) return true;
-  if (counts_contacts()) return find_contact(binding, filter_key(remote, rules_.filtering).address) != nobody;
-  const Binding& b = bindings_[binding];
-  const Id session = session_at({b.transport, b.translated, outside(binding), remote});
-  return session != nobody && sessions_[session].holds;
-}
-
-tl::expected<Id, Rule> Table::enter(Id binding, const Endpoint& remote) {
-  if (full()) return tl::unexpected(Rule::table_full);
-  const Id session = add_session(binding, remote);
-  const Binding& b = bindings_[binding];
-  const bool is_by_the_rule = mapping_key(remote, rules_.mapping) == b.key;
-  if (b.translated && rules_.reply == Reply::session && !is_by_the_rule &&
-      find_pinned({b.transport, true, b.inside, remote}) == nobody)
-    pin(session);
-  return session;
-}
-
 void Table::pass(Id id, Direction direction, std::uint8_t tcp_flags) {
   Session& session = sessions_[id];
-  const Transport transport = bindings_[session.binding].transport;
-  session.spoken[number(direction)] = true;
-  switch (transport) {
+  if (!session.hears && direction == Direction::outbound) hear_by(id);  // overloaded: who sent last hears
+  if (evicts_ && !session.router)
+    touch(session.binding == nobody ? own_mapping(id) : session.binding, session.inside.address);
+  switch (transport_) {
     case Transport::udp:
-      if (direction == Direction::outbound || refreshes(direction, behaviour_.udp_refresh)) hold(id);
-      if (session.deadline == Time{} || refreshes(direction, behaviour_.udp_refresh))
-        refresh(id, udp_lifetime(session));
-      return;
+      return pass_udp(id, direction);
+    case Transport::tcp:
+      return pass_tcp(id, direction, tcp_flags);
     case Transport::icmp:
       hold(id);
-      if (direction == Direction::outbound) refresh(id, Lifetime::icmp);
-      return;
-    case Transport::tcp:
-      break;
+      if (direction == Direction::outbound) refresh(id, Lifetime::opening);
   }
+}
+
+void Table::pass_udp(Id id, Direction direction) {
+  Session& session = sessions_[id];
+  const bool was_answered = session.spoken_outbound && session.spoken_inbound;
+  (direction == Direction::outbound ? session.spoken_outbound : session.spoken_inbound) = true;
+  const bool extends = refreshes(direction, behaviour_.udp_refresh);
+  if (extends || direction == Direction::outbound) hold(id);
+  if (!extends) return;
+  // Linux decides before it notes that this packet is the answer.
+  const bool answered =
+      stream_after_ == Time{} ? session.spoken_outbound && session.spoken_inbound : was_answered;
+  const bool lasts =
+      session.lifetime == Lifetime::lasting || (answered && now_ >= sessions_.cold(id).began + stream_after_);
+  refresh(id, lasts ? Lifetime::lasting : Lifetime::opening);
+}
+
+void Table::pass_tcp(Id id, Direction direction, std::uint8_t tcp_flags) {
   hold(id);
-  const auto before = session.tcp.phase();
-  session.tcp.note(direction, tcp_flags);
-  if (session.tcp.refused()) return end(id);
-  switch (session.tcp.phase()) {
+  TcpConnection& tcp = sessions_[id].tcp;
+  const auto before = tcp.phase();
+  tcp.note(direction, tcp_flags);
+  if (tcp.refused()) return end(id);
+  switch (tcp.phase()) {
     case TcpConnection::Phase::transitory:
-      return refresh(id, Lifetime::tcp_transitory);
+      return refresh(id, Lifetime::opening);
     case TcpConnection::Phase::established:
-      return refresh(id, Lifetime::tcp_established);
+      return refresh(id, Lifetime::lasting);
+    case TcpConnection::Phase::closing:
+      return refresh(id, Lifetime::closing);
     case TcpConnection::Phase::reset:  // RFC 7857 §2.2: counted from the RST
-      if (before != TcpConnection::Phase::reset) refresh(id, Lifetime::tcp_reset);
-      return;
+      if (before != TcpConnection::Phase::reset) refresh(id, Lifetime::reset);
   }
-}
-
-void Table::take(const Flow& flow) {
-  Id id = find_taken(flow.transport, flow.local.port, flow.remote);
-  TakenDue& queue = taken_due_[number(flow.transport)];
-  if (id == nobody) {
-    if (full()) return;
-    id = taken_.add({{}, {}, flow.remote, flow.local.port, flow.transport});
-    taken_index_.insert(ownership_hash(flow.transport, flow.local.port, flow.remote), id);
-  } else {
-    queue.remove(taken_, id);
-  }
-  const auto lifetime = flow.transport == Transport::udp ? Lifetime::udp_unreplied : Lifetime::tcp_transitory;
-  taken_[id].deadline = now_ + timeouts_[static_cast<std::size_t>(lifetime)];
-  queue.push_back(taken_, id);
-}
-
-bool Table::is_taken(const Flow& flow) const {
-  return flow.translated && find_taken(flow.transport, flow.local.port, flow.remote) != nobody;
-}
-
-Id Table::find_taken(Transport transport, std::uint16_t port, const Endpoint& remote) const {
-  if (taken_.size() == 0) return nobody;
-  return taken_index_.find(ownership_hash(transport, port, remote), [&](Id id) {
-    const Taken& taken = taken_[id];
-    return taken.transport == transport && taken.port == port && taken.remote == remote;
-  });
 }
 
 // Sessions
 
-Id Table::session_at(const Flow& flow) const {
-  if (session_index_.size() == 0) return nobody;
-  return session_index_.find(flow_hash(flow.transport, flow.local, flow.remote), [&](Id id) {
-    const Session& session = sessions_[id];
-    const Binding& binding = bindings_[session.binding];
-    return session.remote == flow.remote && binding.transport == flow.transport &&
-           binding.translated == flow.translated && outside(session.binding) == flow.local;
-  });
+Endpoint Table::outside(const Session& s) const {
+  return translated_ ? endpoint({s.outside_number, s.outside_port}) : s.inside;
 }
 
-Id Table::find_pinned(const Flow& flow) const {
-  if (pinned_index_.size() == 0) return nobody;
-  return pinned_index_.find(flow_hash(flow.transport, flow.local, flow.remote), [&](Id id) {
-    const Session& session = sessions_[id];
-    const Binding& binding = bindings_[session.binding];
-    return session.remote == flow.remote && binding.transport == flow.transport &&
-           binding.translated == flow.translated && binding.inside == flow.local;
-  });
+Table::Outside Table::number_of(const Endpoint& outside) const {
+  const auto found = std::find(outside_.begin(), outside_.end(), outside.address);
+  return {static_cast<std::uint8_t>(translated_ ? found - outside_.begin() : 0), outside.port};
 }
 
-std::uint32_t Table::session_hash(const Session& session) const {
-  return flow_hash(bindings_[session.binding].transport, outside(session.binding), session.remote);
-}
-
-std::uint32_t Table::pinned_hash(const Session& session) const {
-  return flow_hash(bindings_[session.binding].transport, bindings_[session.binding].inside, session.remote);
-}
-
-/// The caller lets a packet pass on it at once, which gives it its first deadline.
-Id Table::add_session(Id binding, const Endpoint& remote) {
+Id Table::add_session(const Endpoint& inside, Outside outside, const Endpoint& remote, Id binding) {
   Session session;
-  session.binding = binding;
+  session.inside = inside;
   session.remote = remote;
+  session.outside_number = outside.number;
+  session.outside_port = outside.port;
+  session.binding = binding;
+  Wheel& wheel = due_[number(Lifetime::opening)];
+  session.deadline = now_ + wheel.timeout();
   const Id id = sessions_.add(session);
-  session_index_.insert(session_hash(session), id);
-  bindings_[binding].sessions.push(sessions_, id);
-  due_[static_cast<std::size_t>(session.lifetime)].push_back(sessions_, id);
+  sessions_.cold(id).began = now_;
+  wheel.add(*this, id, now_);
+  next_check_ = std::min(next_check_, wheel.next_check());
+  hear_by(id);
+  if (binding != nobody) {
+    enter_ring(id);
+  } else {
+    ++bare_sessions_;
+    if (inside != Endpoint{}) count(own_mapping(id), inside.address, outside);
+  }
   return id;
 }
 
-void Table::pin(Id id) {
-  sessions_[id].pinned = true;
-  pinned_index_.insert(pinned_hash(sessions_[id]), id);
+/// Packets from inside to the remote leave by this session from now on.
+void Table::answer_by(Id id) {
+  Session& session = sessions_[id];
+  if (session.answers) return;
+  session.answers = true;
+  const Id other = session_from(session.inside, session.remote);
+  if (other == nobody) return from_inside_.insert(inside_hash(session), id);
+  sessions_[other].answers = false;
+  from_inside_.replace(inside_hash(session), other, id);
+}
+
+/// Packets from the remote to the outside endpoint come in by this session from now on.
+void Table::hear_by(Id id) {
+  Session& session = sessions_[id];
+  session.hears = true;
+  if (!translated_) return;
+  const Id other = session_at(outside(session), session.remote);
+  if (other == nobody) return from_outside_.insert(outside_hash(session), id);
+  sessions_[other].hears = false;
+  from_outside_.replace(outside_hash(session), other, id);
 }
 
 void Table::hold(Id id) {
   Session& session = sessions_[id];
   if (session.holds) return;
+  if (session.binding != nobody) {
+    leave_ring(id);
+    session.holds = true;
+    enter_ring(id);
+  }
   session.holds = true;
-  ++bindings_[session.binding].holders;
-  add_contact(session.binding, session.remote);
-}
-
-bool Table::full() const { return sessions_.size() + taken_.size() >= most_entries; }
-
-Lifetime Table::udp_lifetime(const Session& session) const {
-  return session.spoken[0] && session.spoken[1] ? Lifetime::udp : Lifetime::udp_unreplied;
 }
 
 void Table::refresh(Id id, Lifetime lifetime) {
   Session& session = sessions_[id];
-  due_[static_cast<std::size_t>(session.lifetime)].remove(sessions_, id);
+  Wheel& wheel = due_[number(lifetime)];
+  if (session.lifetime == lifetime) {
+    session.deadline = now_ + wheel.timeout();
+    return;
+  }
+  due_[number(session.lifetime)].remove(*this, id);
   session.lifetime = lifetime;
-  session.deadline = now_ + timeouts_[static_cast<std::size_t>(lifetime)];
-  due_[static_cast<std::size_t>(lifetime)].push_back(sessions_, id);
+  session.deadline = now_ + wheel.timeout();
+  wheel.add(*this, id, now_);
+  next_check_ = std::min(next_check_, wheel.next_check());
 }
 
 /// Ends a session, and its binding with the last one that held it.
 void Table::end(Id id) {
   const Id binding = sessions_[id].binding;
   remove(id);
-  if (bindings_[binding].holders == 0) unbind(binding);
+  if (binding != nobody && bindings_[binding].holders == 0) unbind(binding);
 }
 
 void Table::remove(Id id) {
   const Session session = sessions_[id];
-  Binding& binding = bindings_[session.binding];
-  if (session.pinned) pinned_index_.erase(pinned_hash(session), id);
-  if (session.holds) {
-    --binding.holders;
-    remove_contact(session.binding, session.remote);
+  if (session.answers) from_inside_.erase(inside_hash(session), id);
+  if (session.hears && translated_) from_outside_.erase(outside_hash(session), id);
+  due_[number(session.lifetime)].remove(*this, id);
+  if (session.binding != nobody) {
+    leave_ring(id);
+  } else {
+    --bare_sessions_;
+    if (session.inside != Endpoint{})
+      uncount(own_mapping(id), session.inside.address, {session.outside_number, session.outside_port});
   }
-  session_index_.erase(session_hash(session), id);
-  binding.sessions.remove(sessions_, id);
-  due_[static_cast<std::size_t>(session.lifetime)].remove(sessions_, id);
   sessions_.remove(id);
+  exhausted_.reset();
 }
 
-// Contacts: what a filter remembers
+// A binding's ring of sessions, in which those that hold it for one remote address stand side by side behind
+// the one that the index of contacts names.
 
-Id Table::find_contact(Id binding, const Address& address) const {
-  return contact_index_.find(contact_hash(binding, address), [&](Id id) {
-    return contacts_[id].binding == binding && contacts_[id].address == address;
+Id Table::find_contact(Id binding, const Endpoint& remote) const {
+  return contact_index_.find(contact_hash(binding, remote.address), [&](Id id) {
+    return sessions_[id].binding == binding && sessions_[id].remote.address == remote.address;
   });
 }
 
-void Table::add_contact(Id binding, const Endpoint& remote) {
-  if (!counts_contacts()) return;
-  const Address address = filter_key(remote, rules_.filtering).address;
-  Id id = find_contact(binding, address);
-  if (id == nobody) {
-    id = contacts_.add({address, binding, 0});
-    contact_index_.insert(contact_hash(binding, address), id);
+void Table::enter_ring(Id id) {
+  const Session& session = sessions_[id];
+  Binding& binding = bindings_[session.binding];
+  const auto link = [&](Id other) -> Link& { return sessions_.cold(other).peer; };
+  binding.holders += session.holds;
+  if (!session.holds || !counts_contacts()) return ring_insert(binding.sessions, id, link);
+  const Id contact = find_contact(session.binding, session.remote);
+  if (contact == nobody) {
+    contact_index_.insert(contact_hash(session.binding, session.remote.address), id);
+    return ring_insert(binding.sessions, id, link);
   }
-  ++contacts_[id].sessions;
+  Id behind = link(contact).next;
+  ring_insert(behind, id, link);  // before that one, which is behind the contact
 }
 
-void Table::remove_contact(Id binding, const Endpoint& remote) {
-  if (!counts_contacts()) return;
-  const Address address = filter_key(remote, rules_.filtering).address;
-  const Id id = find_contact(binding, address);
-  if (--contacts_[id].sessions > 0) return;
-  contact_index_.erase(contact_hash(binding, address), id);
-  contacts_.remove(id);
+void Table::leave_ring(Id id) {
+  const Session& session = sessions_[id];
+  Binding& binding = bindings_[session.binding];
+  const Id next = sessions_.cold(id).peer.next;
+  ring_remove(binding.sessions, id, [&](Id other) -> Link& { return sessions_.cold(other).peer; });
+  binding.holders -= session.holds;
+  if (!session.holds || !counts_contacts()) return;
+  if (find_contact(session.binding, session.remote) != id) return;
+  const std::uint32_t hash = contact_hash(session.binding, session.remote.address);
+  const bool another =
+      next != id && sessions_[next].holds && sessions_[next].remote.address == session.remote.address;
+  if (another)
+    contact_index_.replace(hash, id, next);
+  else
+    contact_index_.erase(hash, id);
 }
 
 // Bindings
 
-Endpoint Table::outside(Id id) const {
-  const Binding& binding = bindings_[id];
-  return binding.translated ? Endpoint{outside_, binding.port} : binding.inside;
-}
-
-Endpoint Table::binding_key(const Flow& flow) const {
-  return flow.translated ? mapping_key(flow.remote, rules_.mapping) : Endpoint{};
-}
-
-std::uint32_t Table::binding_hash(const Binding& binding) const {
-  return flow_hash(binding.transport, binding.inside, binding.key);
-}
-
-Id Table::find_binding(const Flow& flow) const {
-  const Endpoint key = binding_key(flow);
-  return binding_index_.find(flow_hash(flow.transport, flow.local, key), [&](Id id) {
-    const Binding& binding = bindings_[id];
-    return binding.inside == flow.local && binding.key == key && binding.transport == flow.transport &&
-           binding.translated == flow.translated;
+Id Table::find_binding(const Endpoint& inside, const Endpoint& key) const {
+  return binding_index_.find(hash_of(inside, key), [&](Id id) {
+    const Binding& b = bindings_[id];
+    return b.inside == inside && b.key == key;
   });
 }
 
-Id Table::bind(const Flow& flow, std::uint16_t port, bool indexed) {
+Id Table::binding_at(const Endpoint& outside, const Endpoint& remote) const {
+  if (!binds_) return nobody;
+  if (!translated_) return find_binding(outside, {});
+  const Endpoint key = owner_key(remote, rules_);
+  return owner_index_.find(hash_of(outside, key), [&](Id id) {
+    const Binding& b = bindings_[id];
+    return b.outside_port == outside.port && outside_[b.outside_number] == outside.address &&
+           owner_key(b.key, rules_) == key;
+  });
+}
+
+Id Table::bind(const Endpoint& inside, const Endpoint& key, Outside outside) {
   Binding binding;
-  binding.inside = flow.local;
-  binding.key = indexed ? binding_key(flow) : flow.remote;
-  binding.port = port;
-  binding.transport = flow.transport;
-  binding.translated = flow.translated;
-  binding.indexed = indexed;
+  binding.inside = inside;
+  binding.key = key;
+  binding.outside_number = outside.number;
+  binding.outside_port = outside.port;
+  binding.owns = true;
+  const Id other = translated_ ? binding_at(endpoint(outside), key) : nobody;
   const Id id = bindings_.add(binding);
-  if (indexed) binding_index_.insert(binding_hash(binding), id);
-  if (flow.translated) own(id);
-  ++bindings_created_;
+  binding_index_.insert(hash_of(inside, key), id);
+  if (other != nobody && bindings_[other].inside != inside) {  // overloaded
+    bindings_[other].owns = false;
+    owner_index_.replace(owner_hash(binding), other, id);
+  } else if (translated_) {
+    owner_index_.insert(owner_hash(binding), id);
+  }
+  count(id, inside.address, outside);
   return id;
 }
 
-/// Also ends the sessions that were let in but did not hold the binding.
+/// Ends its sessions, too.
 void Table::unbind(Id id) {
-  Binding& binding = bindings_[id];
-  while (binding.sessions.front() != nobody) remove(binding.sessions.front());
-  if (binding.indexed) binding_index_.erase(binding_hash(binding), id);
-  if (binding.translated) disown(id);
+  while (bindings_[id].sessions != nobody) remove(bindings_[id].sessions);
+  const Binding binding = bindings_[id];
+  binding_index_.erase(hash_of(binding.inside, binding.key), id);
+  if (binding.owns && translated_) owner_index_.erase(owner_hash(binding), id);
+  uncount(id, binding.inside.address, {binding.outside_number, binding.outside_port});
   bindings_.remove(id);
-}
-
-// Outside ports
-
-Id Table::find_ownership(Transport transport, std::uint16_t port, const Endpoint& key) const {
-  return ownership_index_.find(ownership_hash(transport, port, key), [&](Id id) {
-    const Ownership& o = ownerships_[id];
-    return o.transport == transport && o.port == port && o.key == key;
-  });
-}
-
-bool Table::is_port_in_use(const Flow& flow) const {
-  return flow.translated && find_port_use(flow.transport, flow.local.port) != nobody;
-}
-
-Id Table::find_port_use(Transport transport, std::uint16_t port) const {
-  return port_use_index_.find(ownership_hash(transport, port, {}), [&](Id id) {
-    return port_uses_[id].transport == transport && port_uses_[id].port == port;
-  });
-}
-
-/// Ports that have one owner towards everybody need no counting: their ownership says it.
-void Table::count_port(Transport transport, std::uint16_t port, int change) {
-  if (owner_key(anybody, rules_) == Endpoint{}) return;
-  Id id = find_port_use(transport, port);
-  if (id == nobody) {
-    id = port_uses_.add({port, transport, 0});
-    port_use_index_.insert(ownership_hash(transport, port, {}), id);
-  }
-  if (port_uses_[id].ownerships += change) return;
-  port_use_index_.erase(ownership_hash(transport, port, {}), id);
-  port_uses_.remove(id);
-}
-
-void Table::own(Id id) {
-  const Binding& binding = bindings_[id];
-  const Endpoint key = owner_key(binding.key, rules_);
-  Id ownership = find_ownership(binding.transport, binding.port, key);
-  if (ownership == nobody) {
-    ownership = ownerships_.add({key, binding.port, binding.transport, {}});
-    ownership_index_.insert(ownership_hash(binding.transport, binding.port, key), ownership);
-    count_port(binding.transport, binding.port, +1);
-  }
-  ownerships_[ownership].bindings.push(bindings_, id);
-}
-
-void Table::disown(Id id) {
-  const Binding& binding = bindings_[id];
-  const Endpoint key = owner_key(binding.key, rules_);
-  const Id ownership = find_ownership(binding.transport, binding.port, key);
-  ownerships_[ownership].bindings.remove(bindings_, id);
-  if (ownerships_[ownership].bindings.front() != nobody) return;
-  ownership_index_.erase(ownership_hash(binding.transport, binding.port, key), ownership);
-  count_port(binding.transport, binding.port, -1);
-  ownerships_.remove(ownership);
   exhausted_.reset();
+}
+
+// Counting mappings
+
+/// Rule::passed when one more mapping may be made, if need be in the place of the one idle for longest.
+Rule Table::make_room(const Endpoint& inside) {
+  const auto full = [&] {
+    return behaviour_.max_mappings > 0 && subscribers_.mappings >= behaviour_.max_mappings;
+  };
+  const auto host_full = [&] {
+    const auto* host = behaviour_.max_mappings_per_host > 0 ? subscribers_.find(inside.address) : nullptr;
+    return host != nullptr && host->mappings >= behaviour_.max_mappings_per_host;
+  };
+  if (host_full() && !(evicts_ && evict(subscribers_.find(inside.address)->oldest[number(transport_)])))
+    return Rule::table_full;
+  if (full() && !(evicts_ && evict(oldest_))) return Rule::table_full;
+  return host_full() || full() ? Rule::table_full : Rule::passed;
+}
+
+bool Table::evict(Id oldest) {
+  if (oldest == nobody) return false;
+  if (binds_)
+    unbind(oldest);
+  else
+    end(oldest);
+  return true;
+}
+
+void Table::count(Id mapping, const Address& inside, Outside outside) {
+  ++subscribers_.mappings_created;
+  ++subscribers_.mappings;
+  if (counts_ports()) count_port(outside, +1);
+  if (!subscribers_.counts()) return touch(mapping, inside);
+  auto& host = subscribers_.at(inside);
+  ++host.mappings;
+  if (translated_ && behaviour_.pooling == Pooling::paired) host.paired = outside.number;
+  if (translated_) count_block(host, outside, +1);
+  touch(mapping, inside);
+}
+
+void Table::uncount(Id mapping, const Address& inside, Outside outside) {
+  --subscribers_.mappings;
+  if (counts_ports()) count_port(outside, -1);
+  forget_recency(mapping, inside);
+  if (!subscribers_.counts()) return;
+  auto& host = subscribers_.at(inside);
+  if (translated_) count_block(host, outside, -1);
+  if (--host.mappings == 0) subscribers_.forget(inside);
+}
+
+/// A mapping becomes the one that is idle for the shortest time.
+void Table::touch(Id mapping, const Address& inside) {
+  if (!evicts_ || mapping == nobody) return;
+  forget_recency(mapping, inside);
+  if (recency_.size() <= mapping) recency_.resize(mapping + 1);
+  ring_insert(oldest_, mapping, [&](Id id) -> Link& { return recency_[id].all; });
+  if (!subscribers_.counts()) return;
+  ring_insert(subscribers_.at(inside).oldest[number(transport_)], mapping,
+              [&](Id id) -> Link& { return recency_[id].host; });
+}
+
+void Table::forget_recency(Id mapping, const Address& inside) {
+  if (!evicts_ || mapping == nobody || recency_.size() <= mapping || recency_[mapping].all.next == nobody)
+    return;
+  ring_remove(oldest_, mapping, [&](Id id) -> Link& { return recency_[id].all; });
+  if (subscribers_.counts())
+    ring_remove(subscribers_.at(inside).oldest[number(transport_)], mapping,
+                [&](Id id) -> Link& { return recency_[id].host; });
+  recency_[mapping] = {};
 }
 
 }  // namespace flaresim::nat

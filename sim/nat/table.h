@@ -4,203 +4,243 @@
 #include <cstdint>
 #include <optional>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "sim/nat/behaviour.h"
 #include "sim/nat/rules.h"
 #include "sim/nat/store.h"
+#include "sim/nat/subscribers.h"
 #include "sim/nat/tcp.h"
+#include "sim/nat/wheel.h"
 
 namespace flaresim::nat {
 
-/// One of our inside endpoints and a remote one, or an outside endpoint and the remote that sends to it.
-struct Flow {
-  Transport transport = Transport::udp;
-  bool translated = true;  ///< false: the local endpoint is the same inside and outside
-  Endpoint local;
-  Endpoint remote;
-};
+/// Which of the behaviour's timeouts a session waits for.
+enum class Lifetime : std::uint8_t { opening, lasting, closing, reset };
+inline constexpr std::size_t lifetimes = 4;
 
-/// Which of the behaviour's timeouts an entry waits for.
-enum class Lifetime : std::uint8_t { udp_unreplied, udp, tcp_transitory, tcp_established, tcp_reset, icmp };
-inline constexpr std::size_t lifetimes = 6;
-
-/// The traffic between a binding and one remote endpoint.
-struct Session {
-  Time deadline{};
-  Link due;      // in the queue of its lifetime
-  Link sibling;  // in its binding's list
-  Id binding = nobody;
+/// The traffic between an inside endpoint, by its outside endpoint, and one remote endpoint. All that a
+/// packet of a known session touches fits into one cache line.
+struct alignas(64) Session {
+  Endpoint inside;
   Endpoint remote;
-  Lifetime lifetime = Lifetime::udp_unreplied;
+  std::uint16_t outside_port = 0;
+  std::uint8_t outside_number = 0;  ///< of its address
+  Lifetime lifetime = Lifetime::opening;
   TcpConnection tcp;
-  bool spoken[2] = {false, false};  // by direction
-  bool holds = false;               // keeps its binding alive, and the filter open for its remote
-  bool pinned = false;  // outbound packets to the remote take this session whatever the mapping rule says
+  std::uint8_t due_slot = 0;         ///< in the wheel of its lifetime
+  bool spoken_outbound : 1 = false;  ///< a packet went that way
+  bool spoken_inbound : 1 = false;
+  bool holds : 1 = false;    ///< keeps its binding alive, and the filter open for its remote
+  bool answers : 1 = false;  ///< found from inside: packets to the remote leave by it
+  bool hears : 1 = false;    ///< found from outside; not so when another one has overloaded its port
+  bool router : 1 = false;   ///< the tuple is taken by the router itself
+  Id binding = nobody;       ///< nobody: a mapping of its own
+  Time deadline{};
 };
+static_assert(sizeof(Session) == 64);
 
-/// The state of a NAT or firewall, and the rules about what may be added to it.
+/// The table of one transport of a NAT or firewall, and the rules about what may be added to it.
 ///
-/// A *binding* gives an inside endpoint its outside endpoint towards the remotes of one mapping key. It lives
-/// as long as one of its *sessions* holds it: one that sent a packet outside, or was let in and may refresh
-/// by its direction. A firewall's bindings are endpoint-independent and their outside endpoint is the inside
-/// one. An outside port has one owner towards the remotes of one owner key (rules.h), counted in
-/// *ownerships*. A *contact* is a filter key for which a binding's filter is open. A *taken* tuple is what
-/// commit-state leaves.
+/// A *session* is found from inside by (inside, remote) and from outside by (outside, remote). Where mapping
+/// and filter look at the whole remote endpoint, as in Linux connection tracking, sessions are all there is,
+/// and each is a mapping. Elsewhere a *binding* gives an inside endpoint its outside endpoint towards the
+/// remotes of one mapping key. It lives as long as one of its sessions *holds* it: one that sent a packet
+/// outside, or was let in and may refresh by its direction. The other sessions are its *guests*.
 ///
-/// Each timeout is one queue: deadlines in it are ascending, because time is. So expiry looks at the heads
-/// only.
+/// A filter by address is open for the addresses of which the binding has *contacts*: holding sessions, in a
+/// ring. A port has one owner towards the remotes of one owner key (rules.h). What the router itself takes is
+/// a session without an inside. A firewall's outside endpoint is the inside one.
 class Table {
  public:
-  Table(const Behaviour& behaviour, const TransportRules& rules, const Address& outside, std::uint64_t seed);
+  Table(const Behaviour& behaviour, const TransportRules& rules, Transport transport, bool translated,
+        const std::vector<Address>& outside, Subscribers& subscribers, std::uint64_t seed);
 
-  /// Time moves on: forgets what is due. Entries live until exactly their timeout after the last refresh.
+  /// Time moves on: forgets what is due.
   void advance(Time now);
 
-  /// The session on which a packet from inside leaves: an existing one, or a new one on which the caller lets
-  /// the packet pass at once. Rule::no_port when no outside port is free, Rule::table_full.
-  tl::expected<Id, Rule> leave(const Flow& flow);
-  /// What a packet from inside would leave on, if it is there.
-  Id binding_towards(const Flow& inside) const;
-  Id session_towards(const Flow& inside) const;
+  /// What a packet from inside leaves on; `nobody` when it would begin a session.
+  Id session_from(const Endpoint& inside, const Endpoint& remote) const;
+  /// Begins a session on which the caller lets a packet pass at once. Rule::no_port when no outside port is
+  /// free, Rule::table_full.
+  tl::expected<Id, Rule> leave(const Endpoint& inside, const Endpoint& remote);
 
   /// The session of a packet from outside; `nobody` when there is none.
-  Id session_at(const Flow& outside) const;
-  /// The binding to which a packet from outside is addressed, whether or not its filter lets the packet in.
-  Id binding_at(const Flow& outside) const;
-  /// Some binding has this outside port, be it towards other remotes.
-  bool is_port_in_use(const Flow& outside) const;
-  bool lets_in(Id binding, const Endpoint& remote) const;
+  Id session_at(const Endpoint& outside, const Endpoint& remote) const;
+
+  /// Who is behind an outside endpoint for a remote without a session.
+  struct Behind {
+    Endpoint inside;
+    Id binding = nobody;
+    bool lets_in = false;
+  };
+  std::optional<Behind> behind(const Endpoint& outside, const Endpoint& remote) const;
   /// A new session for a remote that was let in, on which the caller lets the packet pass at once.
   /// Rule::table_full.
-  tl::expected<Id, Rule> enter(Id binding, const Endpoint& remote);
+  tl::expected<Id, Rule> enter(const Behind& behind, const Endpoint& outside, const Endpoint& remote);
+  /// Somebody has this outside port, be it towards other remotes.
+  bool is_port_in_use(const Endpoint& outside) const;
+
+  /// From where a remote that is let in sees an inside endpoint.
+  tl::expected<Endpoint, Rule> seen_by(const Endpoint& inside, const Endpoint& remote) const;
 
   /// Takes note of a packet that passes on a session, which may end with it.
   void pass(Id session, Direction direction, std::uint8_t tcp_flags);
+  /// Of a connection that began unseen.
+  void pick_up(Id session) { sessions_[session].tcp.pick_up(); }
 
-  /// Commit-state: the tuple is taken by the router itself, or taken for longer. A full table takes no more.
-  void take(const Flow& outside);
-  bool is_taken(const Flow& outside) const;
+  /// The tuple is taken by the router itself, or taken for longer. A full table takes no more.
+  void take(const Endpoint& outside, const Endpoint& remote);
+
+  std::error_code open_forward(std::uint16_t port, const Endpoint& inside);
+  std::error_code close_forward(std::uint16_t port);
+  const std::vector<std::pair<std::uint16_t, Endpoint>>& forwards() const { return forwards_; }
 
   const Session& session(Id id) const { return sessions_[id]; }
-  const Endpoint& inside(Id binding) const { return bindings_[binding].inside; }
-  Endpoint outside(Id binding) const;
-  std::size_t size() const { return bindings_.size() + taken_.size(); }
-  std::uint64_t bindings_created() const { return bindings_created_; }
+  Endpoint outside(const Session& session) const;
+  std::size_t size() const { return bindings_.size() + bare_sessions_; }
+
+  // What the wheels ask for.
+  Time deadline(Id id) const { return sessions_[id].deadline; }
+  Link& due_link(Id id) { return sessions_.cold(id).due; }
+  std::uint8_t& due_slot(Id id) { return sessions_[id].due_slot; }
+  void expire(Id id) { end(id); }
 
  private:
-  using Siblings = Group<Session, &Session::sibling>;
+  struct SessionLinks {
+    Link due;
+    Link peer;  // in its binding's ring
+    Time began{};
+  };
   struct Binding {
     Endpoint inside;
     Endpoint key;  // of the remotes that it serves
-    std::uint16_t port = 0;
-    Transport transport : 2 = Transport::udp;
-    bool translated : 1 = true;
-    bool indexed : 1 = true;  // false: reached through its pinned session only
+    std::uint16_t outside_port = 0;
+    std::uint8_t outside_number = 0;
+    bool owns = false;  // found from outside; not so when another one has overloaded its port
     std::uint32_t holders = 0;
-    Siblings sessions;
-    Link co_owner;
+    Id sessions = nobody;  // those that hold it for one filter key stand side by side
   };
-  using CoOwners = Group<Binding, &Binding::co_owner>;
-  struct Ownership {
-    Endpoint key;
-    std::uint16_t port = 0;
-    Transport transport = Transport::udp;
-    CoOwners bindings;  // all of one inside endpoint
-  };
+  /// How many mappings have an outside port that several inside endpoints may share.
   struct PortUse {
+    std::uint32_t mappings = 0;
     std::uint16_t port = 0;
-    Transport transport = Transport::udp;
-    std::uint32_t ownerships = 0;
+    std::uint8_t number = 0;
   };
-  struct Contact {
-    Address address{};  // all that a key holds that is counted
-    Id binding = nobody;
-    std::uint32_t sessions = 0;
-  };
-  struct Taken {
-    Time deadline{};
-    Link due;
-    Endpoint remote;
+  struct Nothing {};
+  struct Outside {
+    std::uint8_t number = 0;
     std::uint16_t port = 0;
-    Transport transport = Transport::udp;
   };
-  using Due = Queue<Session, &Session::due>;
-  using TakenDue = Queue<Taken, &Taken::due>;
 
-  // Ports.
-  std::optional<std::uint16_t> choose_port(const Flow& flow);
-  std::optional<std::uint16_t> free_port(const Flow& flow);
-  std::optional<std::uint16_t> preserved_port(const Flow& flow) const;
-  std::optional<std::uint16_t> random_port(const Flow& flow);
-  std::optional<std::uint16_t> next_free_port(const Flow& flow, std::uint16_t first);
-  bool is_free(const Flow& flow, std::uint16_t port) const;
-  bool is_ours(const Flow& flow, std::uint16_t port) const;
+  // Ports (ports.cpp).
+  using Port = std::optional<std::uint16_t>;
+  tl::expected<Outside, Rule> choose_outside(const Endpoint& inside, const Endpoint& remote);
+  Port choose_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote);
+  Port neighbour_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote) const;
+  Port free_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote, bool in_order,
+                 std::uint16_t first);
+  Port port_in(PortRange range, std::uint8_t number, const Endpoint& inside, const Endpoint& remote,
+               bool in_order, std::uint16_t first);
+  Port block_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote, bool in_order,
+                  std::uint16_t first);
+  Port add_block(std::uint8_t number);
+  PortRange block_range(std::uint16_t block) const;
+  bool is_in_own_block(std::uint8_t number, std::uint16_t port, const Address& inside) const;
+  bool is_free(Outside outside, const Endpoint& remote) const;
+  bool is_ours(Outside outside, const Endpoint& inside, const Endpoint& remote) const;
+  bool may_overload(Outside outside, const Endpoint& inside, const Endpoint& remote) const;
   std::uint64_t random();
 
-  // Bindings.
-  Id find_binding(const Flow& flow) const;
-  Id find_ownership(Transport transport, std::uint16_t port, const Endpoint& key) const;
-  Id bind(const Flow& flow, std::uint16_t port, bool indexed);
-  tl::expected<Id, Rule> leave_elsewhere(const Flow& flow, bool indexed);
-  Id find_port_use(Transport transport, std::uint16_t port) const;
-  void count_port(Transport transport, std::uint16_t port, int change);
-  void own(Id binding);
-  void disown(Id binding);
+  // Mappings: bindings, and sessions that are their own.
+  Rule make_room(const Endpoint& inside);
+  bool evict(Id oldest);
+  void count(Id mapping, const Address& inside, Outside outside);
+  void uncount(Id mapping, const Address& inside, Outside outside);
+  void count_port(Outside outside, int change);
+  void count_block(Subscribers::Subscriber& host, Outside outside, int change);
+  /// A session that is a mapping of its own. Beside bindings there are few such, and they are not evicted.
+  Id own_mapping(Id session) const { return binds_ ? nobody : session; }
+  void touch(Id mapping, const Address& inside);
+  void forget_recency(Id mapping, const Address& inside);
+  tl::expected<Id, Rule> leave_by_binding(const Endpoint& inside, const Endpoint& remote);
+  tl::expected<Id, Rule> leave_by_itself(const Endpoint& inside, const Endpoint& remote);
+  Id find_binding(const Endpoint& inside, const Endpoint& key) const;
+  Id binding_at(const Endpoint& outside, const Endpoint& remote) const;
+  Id bind(const Endpoint& inside, const Endpoint& key, Outside outside);
   void unbind(Id binding);
-  Endpoint binding_key(const Flow& flow) const;
+  bool lets_in(Id binding, const Endpoint& remote) const;
 
   // Sessions.
-  Id add_session(Id binding, const Endpoint& remote);
-  Id find_pinned(const Flow& inside) const;
-  void pin(Id session);
+  Id add_session(const Endpoint& inside, Outside outside, const Endpoint& remote, Id binding);
+  void answer_by(Id session);
+  void hear_by(Id session);
   void hold(Id session);
   void refresh(Id session, Lifetime lifetime);
+  void pass_udp(Id session, Direction direction);
+  void pass_tcp(Id session, Direction direction, std::uint8_t tcp_flags);
   void end(Id session);
   void remove(Id session);
-  Lifetime udp_lifetime(const Session& session) const;
-  bool full() const;
-  Id find_contact(Id binding, const Address& address) const;
-  void add_contact(Id binding, const Endpoint& remote);
-  void remove_contact(Id binding, const Endpoint& remote);
-  bool counts_contacts() const { return !filter_open_ && !filter_exact_; }
+  Lifetime udp_lifetime(Id session) const;
+  Id find_contact(Id binding, const Endpoint& remote) const;
+  void enter_ring(Id session);
+  void leave_ring(Id session);
 
-  Id find_taken(Transport transport, std::uint16_t port, const Endpoint& remote) const;
-  void expire_taken(Transport transport);
+  std::uint32_t inside_hash(const Session& s) const { return hash_of(s.inside, s.remote); }
+  std::uint32_t outside_hash(const Session& s) const { return hash_of(outside(s), s.remote); }
+  std::uint32_t contact_hash(Id binding, const Address& address) const {
+    return hash_of({address, 0}, {{}, static_cast<std::uint16_t>(binding)}) ^ binding;
+  }
+  std::uint32_t owner_hash(const Binding& b) const {
+    return hash_of(endpoint({b.outside_number, b.outside_port}), owner_key(b.key, rules_));
+  }
+  Endpoint endpoint(Outside outside) const { return {outside_[outside.number], outside.port}; }
+  Outside number_of(const Endpoint& outside) const;
+  Endpoint key_of(const Endpoint& remote) const {
+    return translated_ ? mapping_key(remote, rules_.mapping) : Endpoint{};
+  }
+  bool counts_contacts() const { return binds_ && rules_.filtering == Filtering::address_dependent; }
+  bool counts_ports() const { return translated_ && owner_key({{1}, 1}, rules_) != Endpoint{}; }
+  const Endpoint* forwarded_to(const Endpoint& outside) const;
+  std::optional<std::uint16_t> forward_of(const Endpoint& inside) const;
 
-  std::uint32_t session_hash(const Session& session) const;
-  std::uint32_t pinned_hash(const Session& session) const;
-  std::uint32_t binding_hash(const Binding& binding) const;
-
-  const Behaviour behaviour_;
-  const TransportRules rules_;
-  const Address outside_;
-  const bool filter_open_;   // the filter looks at nothing
-  const bool filter_exact_;  // it looks at everything: a session is its own contact
+  const Behaviour& behaviour_;
+  const TransportRules& rules_;
+  const Transport transport_;
+  const bool translated_;
+  const bool binds_;  // false: sessions are all there is
+  const bool evicts_;
+  const std::vector<Address>& outside_;
+  Subscribers& subscribers_;
   std::uint64_t random_state_;
-  std::array<Time, lifetimes> timeouts_;
+  std::array<Wheel, lifetimes> due_;
   Time now_{};
-  std::array<std::uint16_t, 3> next_port_;  // by transport, for Ports::sequential
-  std::uint64_t bindings_created_ = 0;
+  Time next_check_ = Wheel::never;
+  Time stream_after_;
+  std::uint16_t next_port_;
+  std::size_t bare_sessions_ = 0;
 
-  Pool<Session> sessions_;
-  Pool<Binding> bindings_;
-  Pool<Ownership> ownerships_;
-  Pool<PortUse> port_uses_;
-  Pool<Contact> contacts_;
-  Pool<Taken> taken_;
-  Index session_index_;  // by outside endpoint and remote
-  Index pinned_index_;   // by inside endpoint and remote
-  Index binding_index_;  // by inside endpoint and mapping key
-  Index ownership_index_;
+  Pool<Session, SessionLinks> sessions_;
+  Pool<Binding, Nothing> bindings_;
+  Pool<PortUse, Nothing> port_uses_;
+  Index from_inside_;   // sessions
+  Index from_outside_;  // sessions, where addresses are translated
+  Index binding_index_;
+  Index owner_index_;    // bindings by outside endpoint and owner key, where addresses are translated
+  Index contact_index_;  // sessions by binding and filter key, for a filter by address
   Index port_use_index_;
-  Index contact_index_;
-  Index taken_index_;
-  std::array<Due, lifetimes> due_;
-  std::array<TakenDue, 2> taken_due_;  // UDP, TCP
+  std::vector<std::pair<std::uint16_t, Endpoint>> forwards_;
+  std::vector<std::vector<bool>> blocks_;  // taken ones, by outside address, where there are blocks
+
+  Id oldest_ = nobody;  // mappings by idleness, where one may be evicted
+  struct Recency {
+    Link all, host;
+  };
+  std::vector<Recency> recency_;
 
   /// The last search for a port that found none, which need not be repeated until a port is given back.
   struct Exhausted {
-    Transport transport;
+    std::uint8_t number;
     Endpoint key;
   };
   std::optional<Exhausted> exhausted_;

@@ -6,6 +6,7 @@ void TcpConnection::note(Direction direction, std::uint8_t flags) {
   const bool over = reset_ || both_sent(tcp_flag::fin);
   if (over && is_opening(flags)) *this = {};
   if (reset_) return;
+  if (direction == Direction::outbound && is_opening(flags)) opened_ = true;
   if (flags & tcp_flag::rst)
     reset_ = true;
   else
@@ -14,8 +15,8 @@ void TcpConnection::note(Direction direction, std::uint8_t flags) {
 
 TcpConnection::Phase TcpConnection::phase() const {
   if (reset_) return Phase::reset;
-  const bool open = both_sent(tcp_flag::syn | tcp_flag::ack);
-  return open && !both_sent(tcp_flag::fin) ? Phase::established : Phase::transitory;
+  if (!both_sent(tcp_flag::syn | tcp_flag::ack)) return Phase::transitory;
+  return both_sent(tcp_flag::fin) ? Phase::closing : Phase::established;
 }
 
 }  // namespace flaresim::nat

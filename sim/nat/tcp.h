@@ -16,23 +16,33 @@ constexpr bool is_opening(std::uint8_t flags) {
   return (flags & (tcp_flag::syn | tcp_flag::ack | tcp_flag::rst)) == tcp_flag::syn;
 }
 
+/// The answer to such a SYN.
+constexpr bool is_syn_ack(std::uint8_t flags) {
+  return (flags & (tcp_flag::syn | tcp_flag::ack | tcp_flag::rst)) == (tcp_flag::syn | tcp_flag::ack);
+}
+
 /// What a NAT has seen of one TCP connection: the control bits of each direction, which is all that RFC 5382
 /// §4 and RFC 6146 §3.5.2 need to tell the phases apart.
 class TcpConnection {
  public:
   enum class Phase : std::uint8_t {
-    transitory,   ///< not yet established, or finished by both sides
+    transitory,   ///< not yet established
     established,  ///< both sides have sent SYN and ACK. A connection that one side has finished stays
                   ///< established
+    closing,      ///< finished by both sides
     reset,        ///< by either side
   };
 
   /// Only our SYN has been seen: an inbound SYN would make this a simultaneous open (RFC 9293 §3.5).
   bool awaits_answer() const { return seen_[0] == tcp_flag::syn && seen_[1] == 0; }
+  /// We have sent a SYN without ACK.
+  bool opened_by_us() const { return opened_; }
 
   /// Takes note of a packet. A SYN on a connection that is over starts a new one in its place; other packets
   /// after a RST change nothing.
   void note(Direction direction, std::uint8_t flags);
+  /// The connection began unseen: SYNs are taken for granted.
+  void pick_up() { seen_[0] = seen_[1] = tcp_flag::syn; }
 
   /// A RST when one side has never spoken: nothing was established that a forged RST could cut, so nothing
   /// needs to be kept (RFC 7857 §2.2 protects established connections; Linux forgets at once, too).
@@ -44,7 +54,8 @@ class TcpConnection {
   bool both_sent(std::uint8_t flags) const { return (seen_[0] & seen_[1] & flags) == flags; }
 
   std::uint8_t seen_[2] = {0, 0};  // by direction; a RST is noted in reset_ only
-  bool reset_ = false;
+  bool reset_ : 1 = false;
+  bool opened_ : 1 = false;
 };
 
 }  // namespace flaresim::nat

@@ -91,7 +91,7 @@ TEST(NatMalformed, QuotationsThatAreCutOff) {
 TEST(NatMalformed, LaterFragmentsAndUnknownProtocolsAreNotTranslated) {
   Bytes fragment = udp(x, a1);
   write16(fragment, 6, 0x0001);
-  EXPECT_EQ(rule_of(fragment), Rule::unsupported);
+  EXPECT_EQ(rule_of(fragment), Rule::fragment);
   EXPECT_EQ(rule_of(ip(x, a1, 47, Bytes(20, 1))), Rule::unsupported);
   EXPECT_EQ(rule_of(ip(x, a1, 58, Bytes(20, 1))), Rule::unsupported);  // ICMPv6 over IPv4
 }

@@ -295,7 +295,7 @@ TEST(NatReply, EndpointIndependentMappingsAnswerFromThemselvesInAnyCase) {
 TEST(Nat, DropsUdpInBothDirectionsWhereItIsBlocked) {
   Rig rig("udp-blocked");
   EXPECT_FALSE(rig.out(x, a1));
-  EXPECT_EQ(rig.last.rule, Rule::udp_blocked);
+  EXPECT_EQ(rig.last.rule, Rule::blocked);
   EXPECT_FALSE(rig.in(a1, {outside_address, 5000}));
   EXPECT_TRUE(rig.tcp_out(x, a1, SYN));
   EXPECT_FALSE(rig.out({"2001:db8::2", 1}, {"2001:db8:1::1", 1}));
