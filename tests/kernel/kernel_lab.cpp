@@ -60,23 +60,13 @@ void shorten_timeouts() {
     set("netfilter/nf_conntrack_" + key, std::to_string(seconds.count()));
 }
 
-std::string configuration() {
-  std::string script = fmt::format(
-      "link set lo up\n"
-      "addr add {}/24 dev inside\naddr add {}/24 dev outside\n"
-      "addr add {}/64 dev inside nodad\naddr add {}/64 dev outside nodad\n",
-      lan4, wan4, lan6, wan6);
-  for (const auto& address : pool4) script += fmt::format("addr add {}/24 dev outside\n", address);
-  script +=
-      "link set inside up\nlink set outside up\n"
-      "route add default dev outside\nroute add ::/0 dev outside\n";
-  return script;
-}
-
-/// Lets the calling thread wake up in time on a busy machine, where that is allowed; its children are as others are.
-void be_punctual() {
-  const sched_param least{.sched_priority = 1};
-  ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &least);
+std::string configuration(const KernelLab::Addresses& addresses) {
+  std::string script = "link set lo up\n";
+  for (const auto& address : addresses.inside) script += fmt::format("addr add {} dev inside\n", address);
+  for (const auto& address : addresses.outside) script += fmt::format("addr add {} dev outside\n", address);
+  return script +
+         "link set inside up\nlink set outside up\n"
+         "route add default dev outside\nroute add ::/0 dev outside\n";
 }
 
 bool is_own_talk(const Bytes& packet) {
@@ -120,12 +110,12 @@ class KernelLab::Device {
   int file_;
 };
 
-KernelLab::KernelLab(const std::string& rules) {
+KernelLab::KernelLab(const std::string& rules, const Addresses& addresses) {
   // A thread of its own, as it stays in the namespace that it enters. The devices then keep the namespace.
   std::exception_ptr failure;
   std::thread([&] {
     try {
-      build(rules);
+      build(rules, addresses);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -133,17 +123,23 @@ KernelLab::KernelLab(const std::string& rules) {
   if (failure) std::rethrow_exception(failure);
 }
 
-void KernelLab::build(const std::string& rules) {
+void KernelLab::build(const std::string& rules, const Addresses& addresses) {
   if (::unshare(CLONE_NEWNET) != 0) fail("unshare");
   prepare_kernel();
   inside_ = std::make_unique<Device>("inside");
   outside_ = std::make_unique<Device>("outside");
-  run("ip -batch -", configuration());
+  run("ip -batch -", configuration(addresses));
   run("nft -f -", rules);
   shorten_timeouts();
 }
 
 KernelLab::~KernelLab() = default;
+
+KernelLab::Addresses KernelLab::usual_addresses() {
+  Addresses addresses{{lan4 + "/24", lan6 + "/64"}, {wan4 + "/24", wan6 + "/64"}};
+  for (const auto& address : pool4) addresses.outside.push_back(address + "/24");
+  return addresses;
+}
 
 std::optional<std::string> KernelLab::missing() {
   if (::access("/dev/net/tun", R_OK | W_OK) != 0) return "no TUN devices here: /dev/net/tun cannot be opened";
@@ -173,10 +169,16 @@ std::vector<Emitted> KernelLab::send(Side from, const Bytes& packet) {
 
 void KernelLab::wait(std::chrono::milliseconds time) {
   schedule_ = schedule_.value_or(std::chrono::steady_clock::now()) + time;
-  be_punctual();
-  std::this_thread::sleep_until(*schedule_);
-  const auto delay = std::chrono::steady_clock::now() - *schedule_;
+  const auto delay = sleep_punctually_until(*schedule_);
   worst_delay_ = std::max(worst_delay_, std::chrono::ceil<std::chrono::milliseconds>(delay));
+}
+
+std::chrono::nanoseconds sleep_punctually_until(std::chrono::steady_clock::time_point time) {
+  const sched_param least{.sched_priority =
+                              1};  // of those that go before all others; children are as others are
+  ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &least);
+  std::this_thread::sleep_until(time);
+  return std::chrono::steady_clock::now() - time;
 }
 
 }  // namespace flaresim::kernel

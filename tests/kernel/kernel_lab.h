@@ -14,12 +14,20 @@ namespace flaresim::kernel {
 /// 2. A packet that is written to a TUN device is routed, filtered and answered before the write returns.
 class KernelLab : public Lab {
  public:
+  /// Of the router, each with the length of its prefix.
+  struct Addresses {
+    std::vector<std::string> inside;
+    std::vector<std::string> outside;
+  };
+
   /// `rules` is what `nft -f` reads. Throws std::runtime_error when the rules are wrong.
-  explicit KernelLab(const std::string& rules);
+  explicit KernelLab(const std::string& rules, const Addresses& addresses = usual_addresses());
   ~KernelLab() override;
 
   /// Why there can be no kernel lab here; nothing when there can.
   static std::optional<std::string> missing();
+  /// Those of addresses.h.
+  static Addresses usual_addresses();
 
   std::vector<Emitted> send(Side from, const Bytes& packet) override;
   /// Waits are laid end to end on one schedule from the first packet on, so that what packets take does not add up.
@@ -30,12 +38,15 @@ class KernelLab : public Lab {
  private:
   class Device;
 
-  void build(const std::string& rules);
+  void build(const std::string& rules, const Addresses& addresses);
 
   std::unique_ptr<Device> inside_;
   std::unique_ptr<Device> outside_;
   std::optional<std::chrono::steady_clock::time_point> schedule_;
   std::chrono::milliseconds worst_delay_{0};
 };
+
+/// Also on a busy machine, where that is allowed. By how much it was late.
+std::chrono::nanoseconds sleep_punctually_until(std::chrono::steady_clock::time_point time);
 
 }  // namespace flaresim::kernel

@@ -11,10 +11,12 @@
 #include <thread>
 #include <vector>
 
+#include "sim/probe/simulated_lab.h"
+#include "sim/probe/stagger.h"
 #include "tests/kernel/kernel_lab.h"
+#include "tests/kernel/kernel_pair.h"
 #include "tests/kernel/model_lab.h"
 #include "tests/kernel/probes.h"
-#include "tests/kernel/punch.h"
 #include "tests/kernel/rulesets.h"
 
 /// The kernel as oracle: every script is run against the kernel under every ruleset that it suits, and against our
@@ -69,37 +71,47 @@ Case case_of(const Ruleset& ruleset, const Script& script) {
           [=] { return ask_until_clear<Observations>(name, modelled); }};
 }
 
-/// Whether punches succeed whose peers start this far apart. 20 ms is left out: there both meet at once.
+/// When the second of two peers starts, after the first. 20 ms is left out: there both meet at once.
 constexpr int offsets_ms[] = {-100, -90, -80, -70, -60, -50, -40, -30, -10, 0,
                               10,   30,  40,  50,  60,  70,  80,  90,  100};
+constexpr auto one_way = 20ms;
 
-Observations curve(const std::function<bool(int offset_ms)>& punched) {
-  std::vector<std::future<bool>> results;
-  for (const int offset : offsets_ms) results.push_back(std::async(std::launch::async, punched, offset));
-  Observations observations;
-  for (std::size_t i = 0; i < results.size(); ++i)
-    observations.push_back({fmt::format("second peer {} ms after the first", offsets_ms[i]),
-                            results[i].get() ? "punched" : "failed"});
-  return observations;
+Observation punched(int offset_ms, const probe::MakePair& make, probe::Protocol transport) {
+  const auto punches = probe::stagger(make, transport, {std::chrono::milliseconds(offset_ms)});
+  return {fmt::format("second peer {} ms after the first", offset_ms),
+          punches.front().success ? "punched" : "failed"};
 }
 
-Case curve_of(const Ruleset& ruleset, Transport transport) {
-  const auto name = transport == Transport::udp ? "stagger_of_udp_punch" : "stagger_of_tcp_punch";
+/// Whether a punch through two routers of a kind succeeds, by how far apart the peers start.
+Case curve_of(const Ruleset& ruleset, probe::Protocol transport) {
+  const std::string name =
+      transport == probe::Protocol::udp ? "stagger_of_udp_punch" : "stagger_of_tcp_punch";
   const auto real = [=, &ruleset](int offset_ms) {
-    return ask_until_clear<bool>(name, [&](int) -> std::optional<bool> {
+    return ask_until_clear<Observation>(name, [&](int) -> std::optional<Observation> {
       constexpr auto tolerance = 8ms;  // offsets are 10 ms from where it matters
-      KernelLab first(ruleset.nft), second(ruleset.nft);
-      const bool punched =
-          punch(first, second, ruleset.ipv6, transport, {std::chrono::milliseconds(offset_ms)});
-      if (std::max(first.worst_delay(), second.worst_delay()) > tolerance) return {};
-      return punched;
+      auto worst_delay = 0ms;
+      const auto make = [&] { return std::make_unique<KernelPair>(ruleset.nft, one_way, worst_delay); };
+      auto observation = punched(offset_ms, make, transport);
+      if (worst_delay > tolerance) return {};
+      return observation;
     });
   };
-  const auto modelled = [=, &ruleset](int offset_ms) {
-    ModelLab first(ruleset.model, 1), second(ruleset.model, 2);
-    return punch(first, second, ruleset.ipv6, transport, {std::chrono::milliseconds(offset_ms)});
+  const auto real_curve = [=] {
+    std::vector<std::future<Observation>> results;
+    for (const int offset : offsets_ms) results.push_back(std::async(std::launch::async, real, offset));
+    Observations observations;
+    for (auto& result : results) observations.push_back(result.get());
+    return observations;
   };
-  return {ruleset.name, name, [=] { return curve(real); }, [=] { return curve(modelled); }};
+  const auto modelled_curve = [=, &ruleset] {
+    const auto behaviour = nat::parse_behaviour(ruleset.model).value();
+    Observations observations;
+    for (const int offset : offsets_ms)
+      observations.push_back(punched(
+          offset, [&] { return probe::simulated_pair(behaviour, behaviour, one_way, 1); }, transport));
+    return observations;
+  };
+  return {ruleset.name, name, real_curve, modelled_curve};
 }
 
 bool is_wanted(const Case& which) {
@@ -181,7 +193,7 @@ std::vector<Case> all_cases() {
       if (script.suits(ruleset)) cases.push_back(case_of(ruleset, script));
   for (const auto& ruleset : rulesets())
     if (ruleset.has_curve)
-      for (const auto transport : {Transport::udp, Transport::tcp})
+      for (const auto transport : {probe::Protocol::udp, probe::Protocol::tcp})
         cases.push_back(curve_of(ruleset, transport));
   return cases;
 }

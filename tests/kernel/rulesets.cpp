@@ -102,7 +102,7 @@ const std::vector<Ruleset>& rulesets() {
       {"address_pool_persistent", translating("snat to 203.0.113.1-203.0.113.4 persistent", input_drop),
        "linux-input-drop"},
       {"port_forward", translating("masquerade", input_drop, port_forward), "linux-input-drop"},
-      {"firewall_ipv6", firewall6, "linux-input-drop,translate=off", true, {}, true},
+      {"firewall_ipv6", firewall6, "linux-input-drop,translate=off", true},
   };
   return all;
 }
