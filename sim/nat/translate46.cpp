@@ -521,15 +521,12 @@ tl::expected<Translator46::Bytes, Rule> Translator46::to_v6(std::span<std::uint8
     auto translated = icmp_to_v6(packet);
     if (!translated) return tl::unexpected(translated.error());
     payload = *std::move(translated);
-    if (!quoted) {
-      length = payload.size();
-      const bool echo = is_echo(packet);
-      const auto pseudo = icmpv6_pseudo(*source, *destination, length);
-      if (echo)
-        correct(payload, 2, load16(packet.transport(), 0), pseudo + load16(payload, 0));
-      else
-        seal_icmp(payload, pseudo);
-    }
+    if (!quoted) length = payload.size();
+    const auto pseudo = icmpv6_pseudo(*source, *destination, length);
+    if (is_echo(packet))
+      correct(payload, 2, load16(packet.transport(), 0), pseudo + load16(payload, 0));
+    else
+      seal_icmp(payload, pseudo);
   } else if (!packet.later_fragment) {
     const bool unsealed = packet.protocol == protocol::udp && payload.size() >= 8 && load16(payload, 6) == 0;
     if (unsealed && options_.seals_udp && !quoted) {

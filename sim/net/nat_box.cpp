@@ -1,8 +1,12 @@
 #include "sim/net/nat_box.h"
 
+#include <ns3/nstime.h>
 #include <ns3/packet.h>
+#include <ns3/simulator.h>
 
 #include <array>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "sim/net/lan.h"
@@ -10,10 +14,17 @@
 namespace flaresim::net {
 namespace {
 
-nat::Address nat_address(const std::optional<io::IpAddress>& address) {
-  if (!address) return {};
-  if (address->is_v6()) return address->to_v6().to_bytes();
-  return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address->to_v4()).to_bytes();
+nat::Address nat_address(const io::IpAddress& address) {
+  if (address.is_v6()) return address.to_v6().to_bytes();
+  return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address.to_v4()).to_bytes();
+}
+
+/// A fragment may have to wait inside the NAT, whole. The payload of anything else is nobody's business.
+bool may_be_fragment(std::span<const std::uint8_t> head) {
+  constexpr std::uint8_t hop_by_hop = 0, fragment = 44, destination_options = 60;
+  if (head.size() < 20) return false;
+  if (head[0] >> 4 == 4) return (head[6] & 0x3f) != 0 || head[7] != 0;
+  return head[6] == hop_by_hop || head[6] == fragment || head[6] == destination_options;
 }
 
 }  // namespace
@@ -29,13 +40,12 @@ class NatBox::Box {
     Box& box_;
   };
 
-  Box(engine::Simulation& world, const nat::Behaviour& how,
-      const std::optional<io::IpAddress>& outside_address, const io::Random& random,
-      std::unique_ptr<nat::HeaderTranslation> inside_edge)
+  Box(engine::Simulation& world, const nat::Behaviour& how, std::vector<io::IpAddress> outside_addresses,
+      const io::Random& random, std::unique_ptr<nat::HeaderTranslation> inside_edge)
       : simulation(world),
         outside(*this),
         lan(world, random, [this](Lan::Place& from, const PacketPtr& packet) { from_inside(from, packet); }),
-        address(outside_address),
+        addresses(std::move(outside_addresses)),
         behaviour(how),
         edge_(std::move(inside_edge)),
         seeds_(random.derive("nat")) {
@@ -43,14 +53,18 @@ class NatBox::Box {
   }
 
   /// A table without entries, and other ports than before.
-  void start_anew() { core = std::make_unique<nat::Nat>(behaviour, nat_address(address), seeds_.next()); }
+  void start_anew() {
+    std::vector<nat::Address> own;
+    for (const auto& address : addresses) own.push_back(nat_address(address));
+    core = std::make_unique<nat::Nat>(behaviour, own, seeds_.next());
+  }
 
   bool restarting() const { return simulation.now() < off_until; }
 
   engine::Simulation& simulation;
   Outside outside;
   Lan lan;
-  std::optional<io::IpAddress> address;
+  std::vector<io::IpAddress> addresses;
   nat::Behaviour behaviour;
   std::unique_ptr<nat::Nat> core;
   io::TimePoint off_until{};
@@ -83,7 +97,11 @@ class NatBox::Box {
   void leave(Lan::Place* from, const PacketPtr& packet, const PacketSummary& as_seen) {
     const auto verdict = pass(Direction::outbound, *packet, as_seen);
     if (!verdict.answer.empty() && from != nullptr) answer_inside(*from, verdict.answer);
-    if (!verdict.forward) return;
+    if (verdict.forward) forward_out(packet);
+    for (const auto& late : verdict.released) forward_out(make_packet(late));
+  }
+
+  void forward_out(const PacketPtr& packet) {
     if (arrive(packet)) return;  // hairpinned
     if (outside_tap != nullptr) outside_tap->record(*packet);
     outside.send(packet);
@@ -95,6 +113,7 @@ class NatBox::Box {
     const auto verdict = pass(Direction::inbound, *packet, observed(*packet));
     if (!verdict.answer.empty()) answer_outside(verdict.answer);
     if (verdict.forward) arrive(packet);
+    for (const auto& late : verdict.released) arrive(make_packet(late));
   }
 
   /// To an inside host, as the NAT knows it; says whether it was for one.
@@ -144,7 +163,9 @@ class NatBox::Box {
   /// Shows the headers to the NAT and puts them back as it left them.
   nat::Verdict pass(Direction direction, ns3::Packet& packet, const PacketSummary& as_seen) {
     std::array<std::uint8_t, max_head_bytes> bytes;
-    const std::span<std::uint8_t> head(bytes.data(), copy_head(packet, bytes));
+    std::span<std::uint8_t> head(bytes.data(), copy_head(packet, bytes));
+    std::vector<std::uint8_t> all;
+    if (may_be_fragment(head)) head = all = whole(packet);
     const auto now = simulation.now().time_since_epoch();
     auto verdict = direction == Direction::outbound ? core->outbound(head, now) : core->inbound(head, now);
     if (verdict.forward) replace_head(packet, head);
@@ -153,7 +174,25 @@ class NatBox::Box {
           .forwarded = verdict.forward,
           .answered = !verdict.answer.empty(),
           .packet = as_seen});
+    expect_late_answers();
     return verdict;
+  }
+
+  /// Wakes up when the NAT will have something to say of its own accord.
+  void expect_late_answers() {
+    const auto due = core->due();
+    if (!due || (wakes_at_ && *wakes_at_ <= *due)) return;
+    wakes_at_ = *due;
+    ns3::Simulator::Schedule(ns3::NanoSeconds((*due - simulation.now().time_since_epoch()).count()),
+                             [this] { speak_late(); });
+  }
+
+  void speak_late() {
+    wakes_at_.reset();
+    for (const auto& bytes : core->emit(simulation.now().time_since_epoch())) {
+      if (!restarting()) answer_outside(bytes);
+    }
+    expect_late_answers();
   }
 
   void lose(Direction direction, const ns3::Packet& packet) {
@@ -171,12 +210,18 @@ class NatBox::Box {
 
   std::unique_ptr<nat::HeaderTranslation> edge_;
   io::Random seeds_;
+  std::optional<nat::Time> wakes_at_;
 };
 
 NatBox::NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour,
+               std::vector<io::IpAddress> outside, const io::Random& random,
+               std::unique_ptr<nat::HeaderTranslation> edge)
+    : box_(std::make_unique<Box>(simulation, behaviour, std::move(outside), random, std::move(edge))) {}
+NatBox::NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour,
                std::optional<io::IpAddress> outside, const io::Random& random,
                std::unique_ptr<nat::HeaderTranslation> edge)
-    : box_(std::make_unique<Box>(simulation, behaviour, outside, random, std::move(edge))) {}
+    : NatBox(simulation, behaviour, outside ? std::vector{*outside} : std::vector<io::IpAddress>{}, random,
+             std::move(edge)) {}
 NatBox::~NatBox() = default;
 
 Port& NatBox::outside() { return box_->outside; }
@@ -192,8 +237,8 @@ void NatBox::reboot(io::Duration off) {
   box_->off_until = box_->simulation.now() + off;
 }
 void NatBox::flush() { box_->start_anew(); }
-void NatBox::change_address(const io::IpAddress& outside) {
-  box_->address = outside;
+void NatBox::change_address(std::vector<io::IpAddress> outside) {
+  box_->addresses = std::move(outside);
   box_->start_anew();
 }
 void NatBox::set_behaviour(const nat::Behaviour& behaviour) {
@@ -202,7 +247,7 @@ void NatBox::set_behaviour(const nat::Behaviour& behaviour) {
 }
 
 bool NatBox::restarting() const { return box_->restarting(); }
-std::optional<io::IpAddress> NatBox::outside_address() const { return box_->address; }
+const std::vector<io::IpAddress>& NatBox::outside_addresses() const { return box_->addresses; }
 nat::Nat& NatBox::nat() { return *box_->core; }
 void NatBox::on_verdict(std::function<void(const NatEvent&)> observer) {
   box_->observer = std::move(observer);

@@ -45,6 +45,9 @@ class NatBox {
   NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour,
          std::optional<io::IpAddress> outside, const io::Random& random,
          std::unique_ptr<nat::HeaderTranslation> edge = nullptr);
+  /// With several IPv4 addresses, as `Behaviour` says how they are shared; at most 256 are used.
+  NatBox(engine::Simulation& simulation, const nat::Behaviour& behaviour, std::vector<io::IpAddress> outside,
+         const io::Random& random, std::unique_ptr<nat::HeaderTranslation> edge = nullptr);
   ~NatBox();
 
   Port& outside();
@@ -63,12 +66,12 @@ class NatBox {
   void flush();
   /// A new lease outside: no old flow survives it, as under Linux's masquerade. Who holds the address in the
   /// network outside is that network's business (`Internet::readdress`, or the outer box's `readdress`).
-  void change_address(const io::IpAddress& outside);
-  /// Other firmware, or another setting. The outside address stays.
+  void change_address(std::vector<io::IpAddress> outside);
+  /// Other firmware, or another setting. The outside addresses stay.
   void set_behaviour(const nat::Behaviour& behaviour);
 
   bool restarting() const;
-  std::optional<io::IpAddress> outside_address() const;
+  const std::vector<io::IpAddress>& outside_addresses() const;
 
   /// Until the next change of the kinds above.
   nat::Nat& nat();

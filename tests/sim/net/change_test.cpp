@@ -99,7 +99,7 @@ TEST(Change, AnotherOutsideAddressTakesOverAndTheOldOneIsNobodys) {
   Home world("EIM/APDF/preserve");
   const auto before = world.ask().value();
   const std::vector<io::IpAddress> renewed{ip("198.51.100.77")};
-  world.box.change_address(renewed[0]);
+  world.box.change_address(renewed);
   ASSERT_TRUE(world.internet.readdress(world.site, renewed));
   EXPECT_FALSE(world.reaches(before));
   EXPECT_EQ(world.internet.counters().no_route, 1u);
@@ -158,7 +158,7 @@ TEST(Change, TheInnerBoxOfTwoMayGetAnotherAddressFromTheOuter) {
   world.a.port().unplug();
   ASSERT_TRUE(inner.attach(world.a.port(), {ip("192.168.1.10")}, lan));
   ASSERT_TRUE(world.ask());
-  inner.change_address(ip("192.168.1.3"));
+  inner.change_address({ip("192.168.1.3")});
   EXPECT_EQ(world.box.readdress(world.a.port(), {ip("192.168.1.3")}).error(), std::errc::not_connected);
   ASSERT_TRUE(world.box.readdress(inner.outside(), {ip("192.168.1.3")}));
   EXPECT_TRUE(world.reaches(world.ask().value()));

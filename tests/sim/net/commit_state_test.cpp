@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/net/nat_box.h"
+#include "sim/world/nat_presets.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -32,10 +33,8 @@ bool within_one_way(io::Duration stagger) { return std::chrono::abs(stagger) < o
 struct TwoRouters : SmallWorld {
   explicit TwoRouters(const char* preset)
       : SmallWorld({}, {}, 1, one_way),
-        router_a(simulation, nat::parse_behaviour(preset).value(), outside_a.address,
-                 random.derive("router a")),
-        router_b(simulation, nat::parse_behaviour(preset).value(), outside_b.address,
-                 random.derive("router b")),
+        router_a(simulation, world::parse_nat(preset).value(), outside_a.address, random.derive("router a")),
+        router_b(simulation, world::parse_nat(preset).value(), outside_b.address, random.derive("router b")),
         a(simulation, {ip("192.168.1.10")}, random.derive("a")),
         b(simulation, {ip("192.168.2.10")}, random.derive("b")) {
     plug(router_a.outside(), "home a", {outside_a.address});

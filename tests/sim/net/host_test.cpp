@@ -139,7 +139,7 @@ std::size_t resident_bytes() {
 /// Two homes, a server, a punched and an ordinary connection with data on them. Says when all was done.
 io::TimePoint small_trial(std::uint64_t seed) {
   SmallWorld world({}, {.jitter = 3ms, .loss = 0}, seed);
-  const auto behaviour = nat::parse_behaviour("port-restricted").value();
+  const auto behaviour = nat::parse_behaviour("EIM/APDF").value();
   const LinkProfile lan{.up = {.delay = 1ms}, .down = {.delay = 1ms}};
   NatBox box_a(world.simulation, behaviour, ip("198.51.100.1"), world.random.derive("box a"));
   NatBox box_b(world.simulation, behaviour, ip("198.51.100.2"), world.random.derive("box b"));

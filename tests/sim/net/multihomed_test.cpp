@@ -179,7 +179,8 @@ TEST(Multihomed, AnMtuBoundsItsTcpSegments) {
          world.random.derive("a"));
   auto& s = world.add_host("s", {ip("203.0.113.1")});
   auto listener = s.listen(at("0.0.0.0", 443)).value();
-  NatBox router(world.simulation, nat::parse_behaviour("open").value(), {}, world.random.derive("router"));
+  NatBox router(world.simulation, nat::parse_behaviour("EIM/EIF,translate=off").value(), std::nullopt,
+                world.random.derive("router"));
   std::size_t largest = 0;
   router.on_verdict([&](const NatEvent& event) {
     if (event.direction == Direction::outbound) largest = std::max(largest, event.packet.bytes);

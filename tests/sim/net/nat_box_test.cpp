@@ -14,7 +14,7 @@ const LinkProfile lan{.up = {.delay = 1ms}, .down = {.delay = 1ms}};
 
 /// Host `a` behind one box, host `b` behind another, and a public host `s`, all with both families.
 struct TwoHomes : SmallWorld {
-  explicit TwoHomes(const char* behaviour = "port-restricted")
+  explicit TwoHomes(const char* behaviour = "EIM/APDF")
       : TwoHomes(nat::parse_behaviour(behaviour).value()) {}
   explicit TwoHomes(const nat::Behaviour& behaviour)
       : box_a(simulation, behaviour, ip("198.51.100.1"), random.derive("box a")),
@@ -152,7 +152,7 @@ TEST(NatBox, NeighboursReachEachOtherWithoutIt) {
 
 TEST(NatBox, BoxesNest) {
   TwoHomes world;
-  const auto behaviour = nat::parse_behaviour("full-cone").value();
+  const auto behaviour = nat::parse_behaviour("EIM/EIF").value();
   NatBox home(world.simulation, behaviour, ip("100.64.0.2"), world.random.derive("inner"));
   ASSERT_TRUE(world.box_a.attach(home.outside(), {ip("100.64.0.2")}, lan));
   Host inner(world.simulation, {ip("10.0.0.5")}, world.random.derive("inner host"));
