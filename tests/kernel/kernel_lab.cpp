@@ -61,12 +61,13 @@ void shorten_timeouts() {
 }
 
 std::string configuration(const KernelLab::Addresses& addresses) {
-  std::string script = "link set lo up\n";
-  for (const auto& address : addresses.inside) script += fmt::format("addr add {} dev inside\n", address);
-  for (const auto& address : addresses.outside) script += fmt::format("addr add {} dev outside\n", address);
-  return script +
-         "link set inside up\nlink set outside up\n"
-         "route add default dev outside\nroute add ::/0 dev outside\n";
+  std::string script = "link set lo up\nlink set inside up\nlink set outside up\n";
+  for (const std::string device : {"outside", "inside"})
+    for (const auto& address : addresses.outside)
+      script += fmt::format("addr add {} dev {}{}\n", address, device,
+                            address.find(':') < address.size() ? " nodad" : "");
+  for (const auto& network : addresses.networks) script += fmt::format("route add {} dev inside\n", network);
+  return script + "route add default dev outside\nroute add ::/0 dev outside\n";
 }
 
 bool is_own_talk(const Bytes& packet) {
@@ -136,8 +137,9 @@ void KernelLab::build(const std::string& rules, const Addresses& addresses) {
 KernelLab::~KernelLab() = default;
 
 KernelLab::Addresses KernelLab::usual_addresses() {
-  Addresses addresses{{lan4 + "/24", lan6 + "/64"}, {wan4 + "/24", wan6 + "/64"}};
-  for (const auto& address : pool4) addresses.outside.push_back(address + "/24");
+  Addresses addresses{{lan4, lan6}, {wan4}};
+  addresses.outside.insert(addresses.outside.end(), pool4.begin(), pool4.end());
+  addresses.outside.push_back(wan6);
   return addresses;
 }
 

@@ -14,10 +14,10 @@ namespace flaresim::kernel {
 /// 2. A packet that is written to a TUN device is routed, filtered and answered before the write returns.
 class KernelLab : public Lab {
  public:
-  /// Of the router, each with the length of its prefix.
+  /// The router has no address of its own inside: it speaks there, too, with its first outside ones.
   struct Addresses {
-    std::vector<std::string> inside;
-    std::vector<std::string> outside;
+    std::vector<std::string> networks;  ///< inside
+    std::vector<std::string> outside;   ///< of the router; IPv4 first
   };
 
   /// `rules` is what `nft -f` reads. Throws std::runtime_error when the rules are wrong.

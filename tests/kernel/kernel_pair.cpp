@@ -21,7 +21,7 @@ struct KernelPair::Home {
 KernelPair::KernelPair(const std::string& rules, io::Duration one_way, std::chrono::milliseconds& worst_delay)
     : one_way_(one_way), worst_delay_(worst_delay) {
   const auto make_home = [&](probe::Side wire, const std::string& network, const std::string& outside) {
-    const KernelLab::Addresses addresses{{network + "254/24"}, {outside + "/32"}};
+    const KernelLab::Addresses addresses{{network + "0/24"}, {outside}};
     homes_.push_back(std::unique_ptr<Home>(new Home{wire, outside, KernelLab(rules, addresses)}));
     return boost::asio::ip::make_address(network + "1");
   };

@@ -13,6 +13,7 @@
 
 #include "sim/probe/simulated_lab.h"
 #include "sim/probe/stagger.h"
+#include "sim/world/nat_presets.h"
 #include "tests/kernel/kernel_lab.h"
 #include "tests/kernel/kernel_pair.h"
 #include "tests/kernel/model_lab.h"
@@ -63,7 +64,7 @@ Case case_of(const Ruleset& ruleset, const Script& script) {
     return clear(transcript, lab.worst_delay() < tolerance);
   };
   const auto modelled = [=, &ruleset](int attempt) {
-    ModelLab lab(ruleset.model, static_cast<std::uint64_t>(attempt));
+    ModelLab lab(ruleset, static_cast<std::uint64_t>(attempt));
     return clear(run(lab), true);
   };
   const auto name = ruleset.name + "." + script.name;
@@ -104,7 +105,7 @@ Case curve_of(const Ruleset& ruleset, probe::Protocol transport) {
     return observations;
   };
   const auto modelled_curve = [=, &ruleset] {
-    const auto behaviour = nat::parse_behaviour(ruleset.model).value();
+    const auto behaviour = world::parse_nat(ruleset.model).value();
     Observations observations;
     for (const int offset : offsets_ms)
       observations.push_back(punched(

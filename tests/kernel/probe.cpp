@@ -13,7 +13,6 @@ Probe::Probe(Lab& lab, Transcript& transcript, bool ipv6)
       s(ipv6 ? s6 : s4),
       m(ipv6 ? m6 : m4),
       front(ipv6 ? a6 : wan4),
-      router_lan(ipv6 ? lan6 : lan4),
       lab_(lab),
       transcript_(transcript) {}
 

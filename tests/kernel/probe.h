@@ -17,10 +17,9 @@ class Probe {
  public:
   Probe(Lab& lab, Transcript& transcript, bool ipv6);
 
-  const std::string a, b;        ///< inside
-  const std::string r, s, m;     ///< outside
-  const std::string front;       ///< where A is seen from outside, before any packet: the router, or A itself
-  const std::string router_lan;  ///< the router's inside address
+  const std::string a, b;     ///< inside
+  const std::string r, s, m;  ///< outside
+  const std::string front;    ///< where A is seen from outside, before any packet: the router, or A itself
 
   std::vector<Emitted> send(Side from, const Bytes& packet);
   /// For packets that differ by chance; see `find`.

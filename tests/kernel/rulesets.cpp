@@ -15,6 +15,13 @@ constexpr const char* input_reset = R"(
     iifname "outside" meta l4proto tcp reject with tcp reset
     iifname "outside" reject
   })";
+/// As Docker Engine writes them: only what comes from a container begins anything.
+constexpr const char* docker = R"(
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    oifname "inside" ct state established,related accept
+    iifname "inside" accept
+  })";
 constexpr const char* forward_drop = R"(
   chain forward {
     type filter hook forward priority filter; policy drop;
@@ -77,32 +84,53 @@ constexpr const char* firewall6 = R"(table ip6 router {
 
 const std::vector<Ruleset>& rulesets() {
   static const std::vector<Ruleset> all{
-      {"masquerade", translating("masquerade"), "linux", false, {}, true},
-      {"masquerade_random", translating("masquerade random"), "linux,ports=random", false, {}, true},
-      {"masquerade_fully_random", translating("masquerade fully-random"), "linux,ports=random"},
-      {"input_drop", translating("masquerade", input_drop), "linux-input-drop", false, {}, true},
-      {"input_reject",
-       translating("masquerade", input_reject),
-       "linux-input-drop,unsolicited=icmp",
-       false,
-       {},
-       true},
-      {"input_reset", translating("masquerade", input_reset),
-       "linux-input-drop,unsolicited=icmp,tcp_unsolicited=reset"},
-      {"forward_drop", translating("masquerade", std::string(input_drop) + forward_drop), "linux-input-drop"},
-      {"openwrt", translating("masquerade", openwrt),
-       "linux-input-drop,unsolicited=icmp,tcp_unsolicited=reset"},
-      {"port_range",
-       translating("meta l4proto { tcp, udp } masquerade to :20000-20003; oifname \"outside\" masquerade",
-                   input_drop),
-       "linux-input-drop",
-       false,
-       {20000, 20003}},
-      {"address_pool", translating("snat to 203.0.113.1-203.0.113.4", input_drop), "linux-input-drop"},
-      {"address_pool_persistent", translating("snat to 203.0.113.1-203.0.113.4 persistent", input_drop),
-       "linux-input-drop"},
-      {"port_forward", translating("masquerade", input_drop, port_forward), "linux-input-drop"},
-      {"firewall_ipv6", firewall6, "linux-input-drop,translate=off", true},
+      // Presets
+      {.name = "linux", .nft = translating("masquerade"), .model = "linux", .has_curve = true},
+      {.name = "linux_random",
+       .nft = translating("masquerade random", input_drop),
+       .model = "linux-random",
+       .has_curve = true},
+      {.name = "linux_fully_random",
+       .nft = translating("masquerade fully-random", input_drop),
+       .model = "linux-fully-random",
+       .has_curve = true},
+      {.name = "linux_input_drop",
+       .nft = translating("masquerade", input_drop),
+       .model = "linux-input-drop",
+       .has_curve = true},
+      {.name = "linux_input_reject",
+       .nft = translating("masquerade", input_reject),
+       .model = "linux-input-reject",
+       .has_curve = true},
+      {.name = "openwrt", .nft = translating("masquerade", openwrt), .model = "openwrt", .has_curve = true},
+      {.name = "docker", .nft = translating("masquerade", docker), .model = "docker", .has_curve = true},
+      // Variations
+      {.name = "input_reset",
+       .nft = translating("masquerade", input_reset),
+       .model = "linux-input-reject,tcp_unsolicited=reset"},
+      {.name = "forward_drop",
+       .nft = translating("masquerade", std::string(input_drop) + forward_drop),
+       .model = "linux-input-drop,out_of_state=pick-up"},
+      {.name = "random_input_accept", .nft = translating("masquerade random"), .model = "linux,ports=random"},
+      {.name = "port_range",
+       .nft =
+           translating("meta l4proto { tcp, udp } masquerade to :20000-20003; oifname \"outside\" masquerade",
+                       input_drop),
+       .model = "linux-input-drop,udp_port_range=20000-20003,tcp_port_range=20000-20003",
+       .range = {20000, 20003}},
+      {.name = "address_pool",
+       .nft = translating("snat to 203.0.113.1-203.0.113.4", input_drop),
+       .model = "linux-input-drop,pooling=arbitrary",
+       .addresses = 4},
+      {.name = "address_pool_persistent",
+       .nft = translating("snat to 203.0.113.1-203.0.113.4 persistent", input_drop),
+       .model = "linux-input-drop,pooling=paired",
+       .addresses = 4},
+      {.name = "port_forward",
+       .nft = translating("masquerade", input_drop, port_forward),
+       .model = "linux-input-drop",
+       .forwards_port = true},
+      {.name = "firewall_ipv6", .nft = firewall6, .model = "linux-input-drop,translate=off", .ipv6 = true},
   };
   return all;
 }

@@ -11,10 +11,12 @@ namespace flaresim::kernel {
 struct Ruleset {
   std::string name;
   std::string nft;
-  std::string model;  ///< in the notation of `nat::parse_behaviour`, but for the timeouts of timeouts.h
+  std::string model;          ///< as `world::parse_nat` reads it
+  std::size_t addresses = 1;  ///< outside, of IPv4
   bool ipv6 = false;
-  PortRange range{};
-  bool has_curve = false;  ///< of punches between two of it, against the time between their starts
+  bool forwards_port = false;  ///< 8080, of TCP and UDP, to port 80 of A
+  bool has_curve = false;      ///< of punches between two of it, against the time between their starts
+  PortRange range{};           ///< of new ports, where the rules say so
 };
 
 const std::vector<Ruleset>& rulesets();

@@ -15,9 +15,9 @@ constexpr std::uint8_t icmp = 1, tcp = 6, udp = 17, fragment_header = 44, icmpv6
 
 std::string name_of(const std::string& address) {
   static const std::map<std::string, std::string> names{
-      {a4, "A"}, {b4, "B"}, {c4, "C"}, {lan4, "LAN"},     {wan4, "GW"},      {r4, "R"},
-      {s4, "S"}, {m4, "M"}, {a6, "A"}, {b6, "B"},         {lan6, "LAN"},     {wan6, "GW"},
-      {r6, "R"}, {s6, "S"}, {m6, "M"}, {pool4[0], "GW2"}, {pool4[1], "GW3"}, {pool4[2], "GW4"}};
+      {a4, "A"}, {b4, "B"}, {wan4, "GW"},      {r4, "R"},         {s4, "S"},
+      {m4, "M"}, {a6, "A"}, {b6, "B"},         {wan6, "GW"},      {r6, "R"},
+      {s6, "S"}, {m6, "M"}, {pool4[0], "GW2"}, {pool4[1], "GW3"}, {pool4[2], "GW4"}};
   const auto known = names.find(address);
   return known == names.end() ? address : known->second;
 }
