@@ -46,32 +46,4 @@ Behaviour ipv6_side(const Behaviour& behaviour) {
   return side;
 }
 
-tl::expected<Behaviour, NotationError> parse_behaviour(std::string_view text) {
-  return parse_behaviour(text, presets());
-}
-
-const Presets& presets() {
-  static const Presets all = {
-      {"full-cone", "one outside port per inside port, open to everybody", "EIM/EIF"},
-      {"address-restricted", "one outside port per inside port, open to the addresses it has contacted",
-       "EIM/ADF"},
-      {"port-restricted", "one outside port per inside port, open to the endpoints it has contacted",
-       "EIM/APDF"},
-      {"symmetric", "a random outside port for every remote endpoint, open to that endpoint only",
-       "APDM/APDF/random"},
-      {"open", "a public address: no translation and no filter", "EIM/EIF,translate=off"},
-      {"udp-blocked", "no UDP in either direction; TCP as port-restricted", "EIM/APDF,udp_blocked=on"},
-      // Timers: net.netfilter.nf_conntrack_{udp_timeout, udp_timeout_stream, tcp_timeout_syn_sent,
-      // tcp_timeout_established, tcp_timeout_close}, their defaults in Linux 6.
-      {"linux", "nftables masquerade with an accepting INPUT chain",
-       "APDM/APDF/preserve,reply=session,udp_timeout=2min,udp_unreplied_timeout=30s,udp_refresh=both,"
-       "tcp_transitory_timeout=2min,tcp_established_timeout=120h,tcp_reset_timeout=10s,"
-       "udp_unsolicited=commit-state,tcp_unsolicited=reset"},
-      {"linux-input-drop", "nftables masquerade with an INPUT chain that drops",
-       "APDM/APDF/preserve,reply=session,udp_timeout=2min,udp_unreplied_timeout=30s,udp_refresh=both,"
-       "tcp_transitory_timeout=2min,tcp_established_timeout=120h,tcp_reset_timeout=10s"},
-  };
-  return all;
-}
-
 }  // namespace flaresim::nat

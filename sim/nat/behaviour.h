@@ -68,6 +68,12 @@ enum class OutOfState : std::uint8_t {
   leak,  ///< so, too, and all else from inside is forwarded untranslated (Linux without `ct state invalid drop`)
 };
 
+/// How a TCP connection is followed.
+enum class TcpTracking : std::uint8_t {
+  rfc,        ///< by the SYNs, ACKs, FINs and RSTs of both sides, as RFC 5382 and RFC 6146 §3.5.2 need it
+  conntrack,  ///< by the states of Linux nf_conntrack; word `linux`
+};
+
 /// How a packet from inside to one of our outside endpoints comes back. RFC 4787 §6, REQ-9.
 enum class Hairpin : std::uint8_t {
   off,
@@ -114,10 +120,14 @@ struct TransportRules {
   Filtering filtering = Filtering::address_and_port_dependent;
   Ports ports = Ports::preserve;
   Contention contention = Contention::random;
-  std::uint16_t step = 1;   ///< between sequential ports, 1 to 1024 (`Ports` and `Contention`)
-  bool parity = false;      ///< even ports stay even, odd ones odd (RFC 4787 §4.2.2)
-  bool contiguity = false;  ///< port n+1 becomes the port above that of n, where that is free (§4.2.3)
-  PortRange port_range;     ///< of ports that are chosen; `preserve` keeps any port
+  std::uint16_t step = 1;     ///< between sequential ports, 1 to 1024 (`Ports` and `Contention`)
+  bool parity = false;        ///< even ports stay even, odd ones odd (RFC 4787 §4.2.2)
+  bool contiguity = false;    ///< port n+1 becomes the port above that of n, where that is free (§4.2.3)
+  PortRange port_range;       ///< of ports that are chosen, and where narrowed, of those that are preserved
+  bool port_classes = false;  ///< below 512, from 600 to 1023, and above, each by the inside port (Linux)
+  /// A new mapping prefers the outside endpoint that the latest one of its inside endpoint has, towards
+  /// whomever. Linux; of APDM/APDF with `Ports::preserve`.
+  bool reuse = false;
   Reply reply = Reply::fresh;
   Unsolicited unsolicited = Unsolicited::drop;  ///< not of ICMP, whose requests `Behaviour::echo` rules
   Hairpin hairpin = Hairpin::off;
@@ -168,18 +178,25 @@ struct Behaviour {
   OutOfState out_of_state = OutOfState::drop;  ///< RFC 5382 leaves it open
   /// RFC 5382 REQ-2. Off: an inbound SYN that meets our own SYN is unsolicited, and handled as such.
   bool simultaneous_open = true;
+  TcpTracking tcp_tracking = TcpTracking::rfc;
   /// False: deep packet inspection that drops a SYN with ACK from inside on a flow that began with our SYN.
   bool syn_ack_after_syn = true;
 
-  Seconds udp_timeout{300};                 ///< RFC 4787 REQ-5: at least 2 min, 5 min recommended
-  Seconds udp_unreplied_timeout{300};       ///< until it is a stream: answered, and `udp_stream_after` old
-  Seconds udp_stream_after{0};              ///< Linux: 2 s
+  Seconds udp_timeout{300};            ///< RFC 4787 REQ-5: at least 2 min, 5 min recommended
+  Seconds udp_unreplied_timeout{300};  ///< until it is a stream: answered, and `udp_stream_after` old
+  /// Its age from which on an answered session is a stream. Linux: 2 s, and the answer itself does not count yet.
+  Seconds udp_stream_after{0};
   Refresh udp_refresh = Refresh::outbound;  ///< RFC 4787 REQ-6; a new session always starts its timer
   Seconds tcp_transitory_timeout{240};      ///< before established. RFC 5382 REQ-5: at least 4 min
   Seconds tcp_established_timeout{7440};    ///< RFC 5382 REQ-5: at least 2 h 4 min
   Seconds tcp_closing_timeout{240};  ///< after FINs of both sides. RFC 7857 §2.1: 4 min, as transitory
   Seconds tcp_reset_timeout{240};    ///< after a RST. RFC 7857 §2.2: 4 min; Linux: 10 s
-  Seconds icmp_timeout{60};          ///< RFC 5508 REQ-2: at least 60 s
+  /// Of `TcpTracking::conntrack` alone; there the closing timeout is that of FIN_WAIT and TIME_WAIT.
+  Seconds tcp_syn_received_timeout{60};
+  Seconds tcp_close_wait_timeout{60};
+  Seconds tcp_last_ack_timeout{30};
+  Seconds icmp_timeout{60};                  ///< RFC 5508 REQ-2: at least 60 s
+  Refresh icmp_refresh = Refresh::outbound;  ///< which packets of an echo start it anew
 
   bool icmp_errors = true;  ///< about our packets are translated. RFC 5508 REQ-3 to REQ-6, RFC 5382 REQ-9
   bool echo = false;        ///< a ping to an outside address of ours is answered. RFC 1122 §3.2.2.6
@@ -229,10 +246,10 @@ using Presets = std::vector<Preset>;  ///< in the order in which people should s
 /// 2. `ipv6_` before a key of `Ipv6Rules` sets the IPv6 side alone.
 /// 3. udp_unreplied_timeout follows udp_timeout and tcp_closing_timeout follows tcp_transitory_timeout while
 ///    they were equal before and are not given.
-tl::expected<Behaviour, NotationError> parse_behaviour(std::string_view text, const Presets& presets);
+tl::expected<Behaviour, NotationError> parse_behaviour(std::string_view text, const Presets& presets = {});
 
 /// The canonical inline form, of what differs from a default-constructed behaviour;
-/// `parse_behaviour(to_string(b), {}) == b`.
+/// `parse_behaviour(to_string(b)) == b`.
 std::string to_string(const Behaviour& behaviour);
 
 /// One key of the notation, for people.
@@ -250,10 +267,5 @@ const std::vector<KeyInfo>& notation_keys();
 /// transports that differ gives the words of UDP, TCP and ICMP in this order, with blanks between them. Empty
 /// for an IPv6 key that is unset, and for what is no key.
 std::string value_of(std::string_view key, const Behaviour& behaviour);
-
-/// The presets that are built in.
-const Presets& presets();
-/// The same with these.
-tl::expected<Behaviour, NotationError> parse_behaviour(std::string_view text);
 
 }  // namespace flaresim::nat

@@ -95,6 +95,7 @@ class Nat::Box {
   Verdict outbound(const Packet& packet, const Segment& segment);
   Verdict without_session(const Packet& packet, const Segment& segment, const Endpoint& inside,
                           const Endpoint& remote);
+  Verdict stray(const Packet& packet, const Segment& segment);
   Verdict to_ourselves(const Packet& packet, const Segment& segment);
   Verdict inbound(const Packet& packet, const Segment& segment);
   Verdict outbound_error(const Packet& packet, const Segment& segment);
@@ -261,7 +262,12 @@ Verdict Nat::Box::outbound(const Packet& packet, const Segment& segment) {
   }
   if (segment.kind == Segment::Kind::echo_reply) return drop(Rule::out_of_state);  // no request is let in
   Table& here = table(packet, segment);
-  const Id id = here.session_from(inside, remote);
+  Id id = here.session_from(inside, remote);
+  if (id != nobody && segment.kind == Segment::Kind::tcp) {
+    const TcpStep step = here.step(id, Direction::outbound, segment.tcp_flags);
+    if (step == TcpStep::invalid) return stray(packet, segment);
+    if (step == TcpStep::reopens) here.close(std::exchange(id, nobody));
+  }
   if (id == nobody) return without_session(packet, segment, inside, remote);
   const Session& session = here.session(id);
   if (is_syn_ack(segment.tcp_flags) && session.tcp.opened_by_us() &&
@@ -279,15 +285,14 @@ Verdict Nat::Box::without_session(const Packet& packet, const Segment& segment, 
   const auto& allowed = rules(packet, segment).allowed_ports;
   if (!allowed.empty() && !std::binary_search(allowed.begin(), allowed.end(), remote.port))
     return drop(Rule::blocked);
-  const OutOfState stray = side(packet).behaviour.out_of_state;
-  const bool opens = segment.kind != Segment::Kind::tcp || (segment.tcp_flags & (syn | rst)) == syn;
-  const bool is_picked_up = !opens && (stray == OutOfState::pick_up || stray == OutOfState::leak) &&
-                            (segment.tcp_flags & (ack | fin | rst)) == ack;
-  if (!opens && !is_picked_up) {
-    if (stray == OutOfState::leak) return forward();
-    return stray == OutOfState::reset ? answer(Rule::out_of_state, reset(packet, segment))
-                                      : drop(Rule::out_of_state);
-  }
+  const Behaviour& behaviour = side(packet).behaviour;
+  const std::uint8_t decisive =
+      behaviour.tcp_tracking == TcpTracking::rfc ? syn | rst : syn | rst | ack | fin;
+  const bool opens = segment.kind != Segment::Kind::tcp || (segment.tcp_flags & decisive) == syn;
+  const bool picks_up =
+      behaviour.out_of_state == OutOfState::pick_up || behaviour.out_of_state == OutOfState::leak;
+  const bool is_picked_up = !opens && picks_up && (segment.tcp_flags & (syn | ack | fin | rst)) == ack;
+  if (!opens && !is_picked_up) return stray(packet, segment);
   Table& here = table(packet, segment);
   const auto id = here.leave(inside, remote);
   if (!id) return drop(id.error());
@@ -297,6 +302,20 @@ Verdict Nat::Box::without_session(const Packet& packet, const Segment& segment, 
   if (!outside) return drop(Rule::no_port);
   late_.cancel({*outside, remote});
   return send(packet, segment, *outside);
+}
+
+/// TCP from inside that fits no connection.
+Verdict Nat::Box::stray(const Packet& packet, const Segment& segment) {
+  switch (side(packet).behaviour.out_of_state) {
+    case OutOfState::leak:
+      return forward();
+    case OutOfState::reset:
+      return answer(Rule::out_of_state, reset(packet, segment));
+    case OutOfState::drop:
+    case OutOfState::pick_up:
+      break;
+  }
+  return drop(Rule::out_of_state);
 }
 
 /// RFC 5508 REQ-5: an error from inside about a packet that was let in.
@@ -311,7 +330,8 @@ Verdict Nat::Box::outbound_error(const Packet& packet, const Segment& segment) {
   std::optional<Endpoint> outside = inside;
   if (!side(packet).is_open(about->transport)) {
     const auto seen = table(packet, *about).seen_by(inside, remote);
-    if (!seen) return drop(seen.error());
+    if (!seen)
+      return side(packet).behaviour.out_of_state == OutOfState::leak ? forward() : drop(seen.error());
     outside = *seen;
   }
   outside = outer(packet, *outside);
@@ -360,7 +380,12 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   if (segment.kind == Segment::Kind::echo_request)
     return side(packet).translated ? echo(packet) : drop(Rule::no_mapping);
   Table& here = table(packet, segment);
-  const Id id = here.session_at(*local, remote);
+  Id id = here.session_at(*local, remote);
+  if (id != nobody && segment.kind == Segment::Kind::tcp && !here.session(id).router) {
+    const TcpStep step = here.step(id, Direction::inbound, segment.tcp_flags);
+    if (step == TcpStep::invalid) return unsolicited(packet, segment, Rule::out_of_state);
+    if (step == TcpStep::reopens) here.close(std::exchange(id, nobody));
+  }
   if (id == nobody) return let_in(packet, segment, *local, remote);
   const Session& session = here.session(id);
   if (session.router) return unsolicited(packet, segment, Rule::committed);

@@ -65,6 +65,9 @@ constexpr auto words<OutOfState> = std::to_array<Word<OutOfState>>({{"drop", Out
                                                                     {"pick-up", OutOfState::pick_up},
                                                                     {"leak", OutOfState::leak}});
 template <>
+constexpr auto words<TcpTracking> = std::to_array<Word<TcpTracking>>({{"rfc", TcpTracking::rfc},
+                                                                      {"linux", TcpTracking::conntrack}});
+template <>
 constexpr auto words<Hairpin> = std::to_array<Word<Hairpin>>({{"off", Hairpin::off},
                                                               {"refuse", Hairpin::refuse},
                                                               {"internal", Hairpin::internal},
@@ -475,6 +478,10 @@ Notation make_notation() {
   n.per_transport("contiguity", &T::contiguity, either(switch_words),
                   "neighbouring ports stay neighbours (RFC 4787 §4.2.3)");
   n.per_transport("port_range", &T::port_range, port_range(), "from which ports are chosen");
+  n.per_transport("port_classes", &T::port_classes, either(switch_words),
+                  "ports below 512, from 600 to 1023, and above stay among themselves (Linux)");
+  n.per_transport("reuse", &T::reuse, either(switch_words),
+                  "a new mapping prefers the port that its inside endpoint has elsewhere (Linux)");
   n.plain("port_block", &B::port_block, number<std::uint16_t>(0, 65535),
           "ports a block that belongs to one subscriber, 0 for none (RFC 7422)");
   n.plain("port_blocks", &B::port_blocks, number<std::uint16_t>(1, 1024),
@@ -490,6 +497,7 @@ Notation make_notation() {
           &V6::out_of_state);
   n.plain("simultaneous_open", &B::simultaneous_open, either(switch_words),
           "an inbound SYN may meet our own (RFC 5382 REQ-2)", &V6::simultaneous_open);
+  n.plain("tcp_tracking", &B::tcp_tracking, one_of<TcpTracking>(), "how a TCP connection is followed");
   n.plain("syn_ack_after_syn", &B::syn_ack_after_syn, either(syn_ack_words),
           "our SYN with ACK on a flow that our SYN began; drop as some deep packet inspection");
   n.per_transport("hairpin", &T::hairpin, one_of<Hairpin>(),
@@ -509,6 +517,10 @@ Notation make_notation() {
           &V6::tcp_closing_timeout);
   n.plain("tcp_reset_timeout", &B::tcp_reset_timeout, duration(), "after a RST (RFC 7857 §2.2)",
           &V6::tcp_reset_timeout);
+  n.plain("tcp_syn_received_timeout", &B::tcp_syn_received_timeout, duration(), "of tcp_tracking=linux");
+  n.plain("tcp_close_wait_timeout", &B::tcp_close_wait_timeout, duration(), "of tcp_tracking=linux");
+  n.plain("tcp_last_ack_timeout", &B::tcp_last_ack_timeout, duration(), "of tcp_tracking=linux");
+  n.plain("icmp_refresh", &B::icmp_refresh, one_of<Refresh>(), "which direction keeps an echo alive");
   n.plain("icmp_timeout", &B::icmp_timeout, duration(), "of an echo (RFC 5508 REQ-2)", &V6::icmp_timeout);
   n.plain("icmp_errors", &B::icmp_errors, either(icmp_error_words),
           "errors about our packets (RFC 5508 REQ-3 to REQ-6)", &V6::icmp_errors);

@@ -52,7 +52,10 @@ tl::expected<Table::Outside, Rule> Table::choose_outside(const Endpoint& inside,
   const auto count = outside_.size();
   const auto* host = subscribers_.counts() ? subscribers_.find(inside.address) : nullptr;
   const bool paired = behaviour_.pooling == Pooling::paired && host != nullptr && host->paired;
-  const std::size_t first = paired ? *host->paired : count > 1 ? random() % count : 0;
+  const Id latest = latest_of(inside);
+  std::size_t first = count > 1 ? random() % count : 0;
+  if (latest != nobody) first = sessions_[latest].outside_number;
+  if (paired) first = *host->paired;
   for (std::size_t i = 0; i < (paired ? 1 : count); ++i) {
     const auto number = static_cast<std::uint8_t>((first + i) % count);
     if (const auto port = choose_port(number, inside, remote)) return Outside{number, *port};
@@ -65,14 +68,32 @@ Table::Port Table::choose_port(std::uint8_t number, const Endpoint& inside, cons
   if (neighbour) return neighbour;
   if (rules_.ports != Ports::preserve)
     return free_port(number, inside, remote, rules_.ports == Ports::sequential, next_port_);
+  if (const Port port = reused_port(number, inside, remote)) return port;
   // Well-known or not; several mappings of one inside endpoint keep the same. Port 0 is none.
   const Outside same{number, inside.port};
-  const bool is_available = inside.port != 0 && is_in_own_block(number, inside.port, inside.address) &&
+  const bool in_range = rules_.port_range == PortRange{} ||
+                        (inside.port >= rules_.port_range.first && inside.port <= rules_.port_range.last);
+  const bool is_available = inside.port != 0 && in_range &&
+                            is_in_own_block(number, inside.port, inside.address) &&
                             (is_free(same, remote) || is_ours(same, inside, remote));
   if (is_available || may_overload(same, inside, remote)) return inside.port;
   if (rules_.contention == Contention::drop) return {};
   const bool in_order = rules_.contention == Contention::sequential;
   return free_port(number, inside, remote, in_order, static_cast<std::uint16_t>(inside.port + rules_.step));
+}
+
+Table::Port Table::reused_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote) const {
+  const Id latest = latest_of(inside);
+  if (latest == nobody || sessions_[latest].outside_number != number) return {};
+  const Outside outside{number, sessions_[latest].outside_port};
+  return is_free(outside, remote) ? Port(outside.port) : std::nullopt;
+}
+
+PortRange Table::range_for(std::uint16_t inside_port) const {
+  if (!rules_.port_classes || transport_ == Transport::icmp || rules_.port_range != PortRange{} ||
+      inside_port >= 1024)
+    return rules_.port_range;
+  return inside_port < 512 ? PortRange{1, 511} : PortRange{600, 1023};
 }
 
 /// The port above that of the inside port below, as RTCP's is above RTP's. RFC 4787 §4.2.3.
@@ -101,8 +122,8 @@ Table::Port Table::free_port(std::uint8_t number, const Endpoint& inside, const 
   if (behaviour_.port_block > 0) return block_port(number, inside, remote, in_order, first);
   const Endpoint key = owner_key(remote, rules_);
   if (exhausted_ && exhausted_->number == number && exhausted_->key == key) return {};
-  const Port port = port_in(rules_.port_range, number, inside, remote, in_order, first);
-  if (!port && !rules_.parity) exhausted_ = {number, key};
+  const Port port = port_in(range_for(inside.port), number, inside, remote, in_order, first);
+  if (!port && !rules_.parity && !rules_.port_classes) exhausted_ = {number, key};
   return port;
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "sim/nat/large_memory.h"
 
 /// Storage of a table whose entries refer to each other: entries live in a pool and are named by a number,
 /// indexes hold only numbers, and rings run through the entries. All operations are O(1) amortised, and
@@ -16,16 +16,12 @@ inline constexpr Id nobody = 0xffffffff;
 
 /// Entries named by number, each with a part that is touched by every packet and one that is not, so that the
 /// former stays in as few cache lines as it fits. An entry never moves; a pool that becomes empty gives its
-/// memory back.
+/// memory back. Entries come in small chunks while there are few, then in chunks of huge pages.
 template <typename Hot, typename Cold>
 class Pool {
  public:
   Id add(const Hot& value) {
-    if (free_.empty()) {
-      for (std::size_t i = chunk_size; i-- > 0;)
-        free_.push_back(static_cast<Id>(chunks_.size() * chunk_size + i));
-      chunks_.push_back(std::make_unique<Chunk>());
-    }
+    if (free_.empty()) grow();
     const Id id = free_.back();
     free_.pop_back();
     (*this)[id] = value;
@@ -39,22 +35,35 @@ class Pool {
     if (--size_ != 0) return;
     chunks_ = decltype(chunks_)();
     free_ = decltype(free_)();
+    capacity_ = 0;
   }
 
-  Hot& operator[](Id id) { return chunks_[id / chunk_size]->hot[id % chunk_size]; }
-  const Hot& operator[](Id id) const { return chunks_[id / chunk_size]->hot[id % chunk_size]; }
-  Cold& cold(Id id) { return chunks_[id / chunk_size]->cold[id % chunk_size]; }
-  const Cold& cold(Id id) const { return chunks_[id / chunk_size]->cold[id % chunk_size]; }
+  Hot& operator[](Id id) { return chunks_[chunk_of(id)].hot[place_of(id)]; }
+  const Hot& operator[](Id id) const { return chunks_[chunk_of(id)].hot[place_of(id)]; }
+  Cold& cold(Id id) { return chunks_[chunk_of(id)].cold[place_of(id)]; }
+  const Cold& cold(Id id) const { return chunks_[chunk_of(id)].cold[place_of(id)]; }
   std::size_t size() const { return size_; }
 
  private:
-  static constexpr std::size_t chunk_size = 32;
+  static constexpr std::size_t small = 32, large = 32768;
   struct Chunk {
-    std::array<Hot, chunk_size> hot;
-    std::array<Cold, chunk_size> cold;
+    std::vector<Hot, LargeAllocator<Hot>> hot;
+    std::vector<Cold, LargeAllocator<Cold>> cold;
   };
-  std::vector<std::unique_ptr<Chunk>> chunks_;
+  static std::size_t chunk_of(Id id) { return id < large ? id / small : large / small - 1 + id / large; }
+  static std::size_t place_of(Id id) { return id < large ? id % small : id % large; }
+
+  void grow() {
+    const std::size_t more = capacity_ < large ? small : large;
+    chunks_.push_back({decltype(Chunk::hot)(more), decltype(Chunk::cold)(more)});
+    free_.reserve(more);
+    for (std::size_t i = more; i-- > 0;) free_.push_back(static_cast<Id>(capacity_ + i));
+    capacity_ += more;
+  }
+
+  std::vector<Chunk> chunks_;
   std::vector<Id> free_;
+  std::size_t capacity_ = 0;
   std::size_t size_ = 0;
 };
 
@@ -127,13 +136,13 @@ class Index {
     slots_[at] = slot;
   }
   void grow() {
-    std::vector<Slot> old(slots_.size() + slots_.size() / 4 + 8);
+    decltype(slots_) old(slots_.size() + slots_.size() / 4 + 8);
     old.swap(slots_);
     for (const Slot& slot : old)
       if (slot.id != nobody) place(slot);
   }
 
-  std::vector<Slot> slots_;
+  std::vector<Slot, LargeAllocator<Slot>> slots_;
   std::size_t size_ = 0;
 };
 

@@ -16,14 +16,40 @@ std::array<Wheel, lifetimes> wheels(const Behaviour& behaviour, Transport transp
   const auto wheel = [](Seconds timeout) { return Wheel(to_time(timeout)); };
   switch (transport) {
     case Transport::udp:
-      return {wheel(behaviour.udp_unreplied_timeout), wheel(behaviour.udp_timeout), Wheel(), Wheel()};
+      return {wheel(behaviour.udp_unreplied_timeout), wheel(behaviour.udp_timeout)};
     case Transport::tcp:
-      return {wheel(behaviour.tcp_transitory_timeout), wheel(behaviour.tcp_established_timeout),
-              wheel(behaviour.tcp_closing_timeout), wheel(behaviour.tcp_reset_timeout)};
+      return {wheel(behaviour.tcp_transitory_timeout),   wheel(behaviour.tcp_established_timeout),
+              wheel(behaviour.tcp_closing_timeout),      wheel(behaviour.tcp_reset_timeout),
+              wheel(behaviour.tcp_syn_received_timeout), wheel(behaviour.tcp_close_wait_timeout),
+              wheel(behaviour.tcp_last_ack_timeout)};
     case Transport::icmp:
       break;
   }
-  return {wheel(behaviour.icmp_timeout), Wheel(), Wheel(), Wheel()};
+  return {wheel(behaviour.icmp_timeout)};
+}
+
+/// The timer that Linux sets after a packet, by the state it led to.
+Lifetime lifetime_in(TcpState state) {
+  switch (state) {
+    case TcpState::none:
+    case TcpState::syn_sent:
+    case TcpState::syns_crossed:
+      return Lifetime::opening;
+    case TcpState::syn_received:
+      return Lifetime::syn_received;
+    case TcpState::established:
+      return Lifetime::lasting;
+    case TcpState::close_wait:
+      return Lifetime::close_wait;
+    case TcpState::last_ack:
+      return Lifetime::last_ack;
+    case TcpState::fin_wait:
+    case TcpState::time_wait:
+      return Lifetime::closing;
+    case TcpState::closed:
+      return Lifetime::reset;
+  }
+  return Lifetime::opening;
 }
 
 constexpr std::size_t number(Lifetime lifetime) { return static_cast<std::size_t>(lifetime); }
@@ -40,6 +66,8 @@ Table::Table(const Behaviour& behaviour, const TransportRules& rules, Transport 
       binds_(rules.filtering != Filtering::address_and_port_dependent ||
              (translated && rules.mapping != Mapping::address_and_port_dependent)),
       evicts_(behaviour.when_full == WhenFull::evict_oldest),
+      reuses_(rules.reuse && translated && !binds_ && rules.ports == Ports::preserve),
+      conntrack_(behaviour.tcp_tracking == TcpTracking::conntrack && transport == Transport::tcp),
       outside_(outside),
       subscribers_(subscribers),
       random_state_(seed),
@@ -224,8 +252,12 @@ void Table::pass(Id id, Direction direction, std::uint8_t tcp_flags) {
       return pass_tcp(id, direction, tcp_flags);
     case Transport::icmp:
       hold(id);
-      if (direction == Direction::outbound) refresh(id, Lifetime::opening);
+      if (refreshes(direction, behaviour_.icmp_refresh)) refresh(id, Lifetime::opening);
   }
+}
+
+TcpStep Table::step(Id id, Direction direction, std::uint8_t tcp_flags) const {
+  return conntrack_ ? sessions_[id].tcp.conntrack.step(direction, tcp_flags) : TcpStep::moves;
 }
 
 void Table::pass_udp(Id id, Direction direction) {
@@ -247,8 +279,14 @@ void Table::pass_tcp(Id id, Direction direction, std::uint8_t tcp_flags) {
   hold(id);
   TcpConnection& tcp = sessions_[id].tcp;
   const auto before = tcp.phase();
+  const TcpStep step = tcp.conntrack.step(direction, tcp_flags);
   tcp.note(direction, tcp_flags);
   if (tcp.refused()) return end(id);
+  if (conntrack_) {
+    tcp.conntrack.note(direction, tcp_flags);
+    if (step == TcpStep::moves) refresh(id, lifetime_in(tcp.conntrack.state()));
+    return;
+  }
   switch (tcp.phase()) {
     case TcpConnection::Phase::transitory:
       return refresh(id, Lifetime::opening);
@@ -291,6 +329,7 @@ Id Table::add_session(const Endpoint& inside, Outside outside, const Endpoint& r
   } else {
     ++bare_sessions_;
     if (inside != Endpoint{}) count(own_mapping(id), inside.address, outside);
+    if (reuses_ && inside != Endpoint{}) enter_source(id);
   }
   return id;
 }
@@ -358,6 +397,7 @@ void Table::remove(Id id) {
     leave_ring(id);
   } else {
     --bare_sessions_;
+    if (reuses_ && session.inside != Endpoint{}) leave_source(id);
     if (session.inside != Endpoint{})
       uncount(own_mapping(id), session.inside.address, {session.outside_number, session.outside_port});
   }
@@ -404,6 +444,35 @@ void Table::leave_ring(Id id) {
     contact_index_.replace(hash, id, next);
   else
     contact_index_.erase(hash, id);
+}
+
+// The sessions of one inside endpoint, in the order in which they came
+
+Id Table::oldest_of(const Endpoint& inside) const {
+  return source_index_.find(hash_of(inside, {}), [&](Id id) { return sessions_[id].inside == inside; });
+}
+
+Id Table::latest_of(const Endpoint& inside) const {
+  const Id oldest = reuses_ ? oldest_of(inside) : nobody;
+  return oldest == nobody ? nobody : sessions_.cold(oldest).peer.previous;
+}
+
+void Table::enter_source(Id id) {
+  const Endpoint& inside = sessions_[id].inside;
+  Id oldest = oldest_of(inside);
+  if (oldest == nobody) source_index_.insert(hash_of(inside, {}), id);
+  ring_insert(oldest, id, [&](Id other) -> Link& { return sessions_.cold(other).peer; });
+}
+
+void Table::leave_source(Id id) {
+  const std::uint32_t hash = hash_of(sessions_[id].inside, {});
+  const Id before = oldest_of(sessions_[id].inside);
+  Id oldest = before;
+  ring_remove(oldest, id, [&](Id other) -> Link& { return sessions_.cold(other).peer; });
+  if (oldest == nobody)
+    source_index_.erase(hash, id);
+  else if (oldest != before)
+    source_index_.replace(hash, before, oldest);
 }
 
 // Bindings

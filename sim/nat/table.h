@@ -16,8 +16,8 @@
 namespace flaresim::nat {
 
 /// Which of the behaviour's timeouts a session waits for.
-enum class Lifetime : std::uint8_t { opening, lasting, closing, reset };
-inline constexpr std::size_t lifetimes = 4;
+enum class Lifetime : std::uint8_t { opening, lasting, closing, reset, syn_received, close_wait, last_ack };
+inline constexpr std::size_t lifetimes = 7;
 
 /// The traffic between an inside endpoint, by its outside endpoint, and one remote endpoint. All that a
 /// packet of a known session touches fits into one cache line.
@@ -84,6 +84,11 @@ class Table {
   /// From where a remote that is let in sees an inside endpoint.
   tl::expected<Endpoint, Rule> seen_by(const Endpoint& inside, const Endpoint& remote) const;
 
+  /// What Linux's eyes make of a packet of a session; where they are not asked for, all of them move it.
+  TcpStep step(Id session, Direction direction, std::uint8_t tcp_flags) const;
+  /// The session is over.
+  void close(Id session) { end(session); }
+
   /// Takes note of a packet that passes on a session, which may end with it.
   void pass(Id session, Direction direction, std::uint8_t tcp_flags);
   /// Of a connection that began unseen.
@@ -109,7 +114,7 @@ class Table {
  private:
   struct SessionLinks {
     Link due;
-    Link peer;  // in its binding's ring
+    Link peer;  // in its binding's ring, or in that of its inside endpoint (TransportRules::reuse)
     Time began{};
   };
   struct Binding {
@@ -137,6 +142,8 @@ class Table {
   using Port = std::optional<std::uint16_t>;
   tl::expected<Outside, Rule> choose_outside(const Endpoint& inside, const Endpoint& remote);
   Port choose_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote);
+  Port reused_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote) const;
+  PortRange range_for(std::uint16_t inside_port) const;
   Port neighbour_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote) const;
   Port free_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote, bool in_order,
                  std::uint16_t first);
@@ -185,6 +192,10 @@ class Table {
   Id find_contact(Id binding, const Endpoint& remote) const;
   void enter_ring(Id session);
   void leave_ring(Id session);
+  Id latest_of(const Endpoint& inside) const;
+  Id oldest_of(const Endpoint& inside) const;
+  void enter_source(Id session);
+  void leave_source(Id session);
 
   std::uint32_t inside_hash(const Session& s) const { return hash_of(s.inside, s.remote); }
   std::uint32_t outside_hash(const Session& s) const { return hash_of(outside(s), s.remote); }
@@ -210,6 +221,8 @@ class Table {
   const bool translated_;
   const bool binds_;  // false: sessions are all there is
   const bool evicts_;
+  const bool reuses_;
+  const bool conntrack_;  // TCP is followed as Linux does
   const std::vector<Address>& outside_;
   Subscribers& subscribers_;
   std::uint64_t random_state_;
@@ -229,6 +242,7 @@ class Table {
   Index owner_index_;    // bindings by outside endpoint and owner key, where addresses are translated
   Index contact_index_;  // sessions by binding and filter key, for a filter by address
   Index port_use_index_;
+  Index source_index_;  // the oldest session of an inside endpoint, where ports are reused
   std::vector<std::pair<std::uint16_t, Endpoint>> forwards_;
   std::vector<std::vector<bool>> blocks_;  // taken ones, by outside address, where there are blocks
 

@@ -21,6 +21,48 @@ constexpr bool is_syn_ack(std::uint8_t flags) {
   return (flags & (tcp_flag::syn | tcp_flag::ack | tcp_flag::rst)) == (tcp_flag::syn | tcp_flag::ack);
 }
 
+/// The states of Linux nf_conntrack (nf_conntrack_proto_tcp.c).
+enum class TcpState : std::uint8_t {
+  none,
+  syn_sent,
+  syn_received,
+  established,
+  fin_wait,
+  close_wait,
+  last_ack,
+  time_wait,
+  closed,
+  syns_crossed,  ///< SYN_SENT2: a simultaneous open
+};
+
+/// What Linux makes of a packet of a connection that it knows.
+enum class TcpStep : std::uint8_t {
+  moves,    ///< the packet passes, and the state may change
+  ignored,  ///< the packet passes and nothing changes
+  invalid,  ///< it belongs to no connection: not translated
+  reopens,  ///< the connection is over, and forgotten; the packet may begin another one
+};
+
+/// A TCP connection as Linux follows it. Sequence numbers are taken to be in the window.
+class ConntrackTcp {
+ public:
+  TcpState state() const { return state_; }
+  TcpStep step(Direction direction, std::uint8_t flags) const;
+  void note(Direction direction, std::uint8_t flags);
+
+ private:
+  enum class Sort : std::uint8_t { syn, syn_ack, fin, ack, rst, other };
+  static Sort sort_of(std::uint8_t flags);
+  TcpState next(Direction direction, Sort sort) const;
+  bool resumes(Direction direction, Sort sort) const;
+
+  TcpState state_ : 4 = TcpState::none;
+  Direction original_ : 1 = Direction::outbound;  // of the first packet
+  bool finishing_ : 1 = false;                    // FIN_WAIT has been seen
+  Sort last_ : 3 = Sort::other;                   // of the last packet that was not invalid
+  Direction last_direction_ : 1 = Direction::outbound;
+};
+
 /// What a NAT has seen of one TCP connection: the control bits of each direction, which is all that RFC 5382
 /// §4 and RFC 6146 §3.5.2 need to tell the phases apart.
 class TcpConnection {
@@ -49,6 +91,8 @@ class TcpConnection {
   bool refused() const { return reset_ && (seen_[0] == 0 || seen_[1] == 0); }
 
   Phase phase() const;
+
+  ConntrackTcp conntrack;  ///< the same connection in Linux's eyes, where they are asked for
 
  private:
   bool both_sent(std::uint8_t flags) const { return (seen_[0] & seen_[1] & flags) == flags; }

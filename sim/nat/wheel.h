@@ -23,7 +23,8 @@ class Wheel {
  public:
   static constexpr Time never = Time::max();
 
-  explicit Wheel(Time timeout = Time(1))
+  Wheel() : Wheel(Time(1)) {}
+  explicit Wheel(Time timeout)
       : timeout_(std::max(timeout, Time(1))), width_(std::max<Time::rep>(timeout_.count() / slots, 1)) {
     first_.fill(nobody);
   }

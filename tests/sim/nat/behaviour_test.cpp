@@ -7,8 +7,13 @@
 namespace flaresim::nat {
 namespace {
 
+const Presets named = {{"linux", "a router", "APDM/APDF,udp_timeout=2min,udp_unreplied_timeout=30s"},
+                       {"symmetric", "", "APDM/APDF/random"},
+                       {"port-restricted", "", "EIM/APDF"},
+                       {"box", "a box", "ADM/EIF/random,hairpin=internal"}};
+
 NotationError error_of(std::string_view text) {
-  const auto parsed = parse_behaviour(text);
+  const auto parsed = parse_behaviour(text, named);
   EXPECT_FALSE(parsed) << text;
   return parsed ? NotationError{} : parsed.error();
 }
@@ -95,14 +100,14 @@ TEST(NatNotation, OneTransportWinsOverAllWhateverTheOrder) {
 }
 
 TEST(NatNotation, APresetMayBeOverridden) {
-  const auto linux_ = parse_behaviour("linux"), quiet = parse_behaviour("linux,unsolicited=drop");
-  ASSERT_TRUE(quiet);
-  EXPECT_EQ(*quiet, *parse_behaviour("linux-input-drop"));
-  EXPECT_EQ(parse_behaviour("linux,udp_timeout=30s")->udp_timeout, std::chrono::seconds(30));
-  EXPECT_EQ(parse_behaviour("linux,udp_timeout=90s")->udp_unreplied_timeout, linux_->udp_unreplied_timeout);
-  const Presets own = {{"box", "a box", "ADM/EIF/random,hairpin=internal"}};
-  EXPECT_EQ(parse_behaviour("box,echo=answer", own)->udp.hairpin, Hairpin::internal);
-  EXPECT_FALSE(parse_behaviour("linux", own));
+  const auto linux_ = parse_behaviour("linux", named);
+  ASSERT_TRUE(linux_);
+  EXPECT_EQ(*linux_, *parse_behaviour("APDM/APDF,udp_timeout=2min,udp_unreplied_timeout=30s"));
+  EXPECT_EQ(parse_behaviour("linux,udp_timeout=30s", named)->udp_timeout, std::chrono::seconds(30));
+  EXPECT_EQ(parse_behaviour("linux,udp_timeout=90s", named)->udp_unreplied_timeout,
+            linux_->udp_unreplied_timeout);
+  EXPECT_EQ(parse_behaviour("box,echo=answer", named)->udp.hairpin, Hairpin::internal);
+  EXPECT_FALSE(parse_behaviour("linux"));
 }
 
 TEST(NatNotation, TheIpv6SideIsTheSameUnlessItIsTold) {
@@ -254,44 +259,6 @@ TEST(NatNotation, RefusesWhatMakesNoSense) {
     const auto error = error_of(c.text);
     EXPECT_EQ(error.offset, c.offset) << c.text << ": " << error.message;
   }
-}
-
-TEST(NatPresets, AreTheEightNamesInOrder) {
-  std::vector<std::string_view> names;
-  for (const auto& preset : presets()) names.push_back(preset.name);
-  EXPECT_EQ(names,
-            (std::vector<std::string_view>{"full-cone", "address-restricted", "port-restricted", "symmetric",
-                                           "open", "udp-blocked", "linux", "linux-input-drop"}));
-}
-
-TEST(NatPresets, MeanTheirInlineForm) {
-  for (const auto& preset : presets()) {
-    const auto by_name = parse_behaviour(preset.name), by_form = parse_behaviour(preset.inline_form);
-    ASSERT_TRUE(by_name && by_form) << preset.name;
-    EXPECT_EQ(*by_name, *by_form);
-    EXPECT_FALSE(preset.summary.empty());
-  }
-}
-
-TEST(NatPresets, LinuxHasTheTimersOfConnectionTracking) {
-  const auto b = parse_behaviour("linux");
-  ASSERT_TRUE(b);
-  EXPECT_EQ(b->udp_unreplied_timeout, std::chrono::seconds(30));
-  EXPECT_EQ(b->udp_timeout, std::chrono::seconds(120));
-  EXPECT_EQ(b->udp_refresh, Refresh::both);
-  EXPECT_EQ(b->tcp_transitory_timeout, std::chrono::seconds(120));
-  EXPECT_EQ(b->tcp_established_timeout, std::chrono::hours(5 * 24));
-  EXPECT_EQ(b->tcp_reset_timeout, std::chrono::seconds(10));
-  EXPECT_EQ(b->udp.unsolicited, Unsolicited::commit_state);
-  EXPECT_EQ(b->tcp.unsolicited, Unsolicited::reset);
-
-  auto dropping = parse_behaviour("linux-input-drop");
-  ASSERT_TRUE(dropping);
-  EXPECT_EQ(dropping->udp.unsolicited, Unsolicited::drop);
-  EXPECT_EQ(dropping->tcp.unsolicited, Unsolicited::drop);
-  dropping->udp.unsolicited = b->udp.unsolicited;
-  dropping->tcp.unsolicited = b->tcp.unsolicited;
-  EXPECT_EQ(*dropping, *b);
 }
 
 }  // namespace

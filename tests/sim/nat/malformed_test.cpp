@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "sim/world/nat_presets.h"
 #include "tests/sim/nat/packets.h"
 
 namespace flaresim::nat::test {
@@ -130,7 +131,7 @@ TEST(NatMalformed, NoInputBreaksIt) {
   const auto good = good_packets();
   std::vector<std::string> kinds = {"EIM/ADF/sequential,unsolicited=icmp", "APDM/EIF/random,reply=session",
                                     "ADM/APDF,unsolicited=commit-state", "EIM/APDF,translate=off"};
-  for (const auto& preset : presets()) kinds.emplace_back(preset.name);
+  for (const auto& preset : world::nat_catalogue()->names) kinds.push_back(preset.name);
   std::uint64_t forwarded = 0;
   for (const auto& kind : kinds) {
     Rig rig(kind);

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include "sim/world/nat_presets.h"
+
 namespace flaresim::nat::test {
 
 namespace {
@@ -230,7 +232,7 @@ bool checksums_valid(const Bytes& packet) {
 }
 
 Rig::Rig(const std::string& behaviour, std::uint64_t seed)
-    : nat(parse_behaviour(behaviour).value(), address(outside_address), seed) {}
+    : nat(world::parse_nat(behaviour).value(), address(outside_address), seed) {}
 
 Verdict Rig::outbound(Bytes& packet) {
   last = nat.outbound(packet, now);
