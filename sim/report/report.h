@@ -29,9 +29,6 @@ std::string junit(const study::Summary& summary);
 /// One trial told from its timeline, with how it ended and why.
 std::string story(const world::Scenario& scenario, const world::Trial& trial);
 
-/// A NAT, a line an axis.
-std::string axes(const nat::Behaviour& nat);
-
 /// A value of a row's column; durations are in milliseconds.
 using FieldValue = std::variant<std::string, std::uint64_t, std::optional<double>>;
 struct Field {

@@ -71,7 +71,7 @@ class OurWorld {
   OurWorld& operator=(const OurWorld&) = delete;
 
   void put_behind_nats() {
-    const auto behaviour = nat::parse_behaviour("port-restricted").value();
+    const auto behaviour = nat::parse_behaviour("EIM/APDF").value();
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
       const auto gateway = nat_address(i);
       auto& box = nats_.emplace_back(std::make_unique<net::NatBox>(

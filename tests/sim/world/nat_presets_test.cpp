@@ -243,7 +243,7 @@ TEST(NatDescription, TellsTheSourcesFromTheTextAndFromNobody) {
     return axis == described.axes.end() ? "none" : axis->value + " " + std::string(to_string(axis->basis));
   };
   EXPECT_EQ(basis("linux", "udp_timeout"), "2min source");
-  EXPECT_EQ(basis("linux", "hairpin"), "off assumed");
+  EXPECT_EQ(basis("linux", "hairpin"), "refuse assumed");
   EXPECT_EQ(basis("linux", "parity"), "off default");
   EXPECT_EQ(basis("linux", "udp_unsolicited"), "commit-state source");
   EXPECT_EQ(basis("linux,udp_timeout=9s", "udp_timeout"), "9s given");
