@@ -17,8 +17,11 @@
 #include <ns3/packet.h>
 #include <ns3/traffic-control-layer.h>
 
+#include <array>
+#include <span>
 #include <utility>
 
+#include "sim/nat/packet.h"
 #include "sim/net/ns3_address.h"
 
 namespace flaresim::net {
@@ -29,6 +32,20 @@ std::optional<RoutingTable::Index> choose(const RoutingTable& table, const io::I
                                           const io::IpAddress& destination) {
   if (!source.is_unspecified()) return table.holder(source);
   return table.answering ? table.holder(*table.answering) : table.towards(destination);
+}
+
+/// ns-3 trusts what it reads, so it gets only what hosts here can have sent: TCP, UDP, pings and ICMP errors
+/// about these; no neighbour discovery, no options and extensions but for fragments, no fragments of ICMP.
+bool is_fit_for_ns3(const nat::Packet& packet) {
+  constexpr std::size_t ipv4_header = 20, ipv6_header = 40, fragment_header = 8;
+  const auto header = packet.ipv6 ? ipv6_header + (packet.fragment ? fragment_header : 0) : ipv4_header;
+  if (packet.payload != header) return false;
+  if (packet.fragment) return packet.protocol == nat::protocol::tcp || packet.protocol == nat::protocol::udp;
+  const auto segment = nat::parse_segment(packet, false);
+  if (!segment || segment->kind != nat::Segment::Kind::icmp_error) return segment.has_value();
+  const auto quoted = nat::parse_quoted(packet);
+  return quoted && quoted->payload == (packet.ipv6 ? ipv6_header : ipv4_header) &&
+         nat::parse_segment(*quoted, true).has_value();
 }
 
 /// The addresses that an IP layer says an interface has, link-local ones aside.
@@ -163,12 +180,14 @@ bool Device::SendFrom(PacketPtr packet, const ns3::Address&, const ns3::Address&
 }
 
 void Device::receive(const PacketPtr& packet) {
-  const auto destination = destination_of(*packet);
-  if (destination.is_unspecified()) return;  // no IP header
+  std::array<std::uint8_t, max_head_bytes> bytes;
+  const std::span<std::uint8_t> head(bytes.data(), copy_head(*packet, bytes));
+  const auto parsed = nat::parse_packet(head);
+  if (!parsed || parsed->length > packet->GetSize() || !is_fit_for_ns3(*parsed)) return;
   const auto nobody = GetBroadcast();
-  if (destination.is_v4() && v4_) {
+  if (!parsed->ipv6 && v4_) {
     v4_->Receive(this, packet, ns3::Ipv4L3Protocol::PROT_NUMBER, nobody, nobody, PACKET_HOST);
-  } else if (destination.is_v6() && v6_) {
+  } else if (parsed->ipv6 && v6_) {
     v6_->Receive(this, packet, ns3::Ipv6L3Protocol::PROT_NUMBER, nobody, nobody, PACKET_HOST);
   }
 }

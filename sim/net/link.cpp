@@ -23,6 +23,12 @@ std::uint64_t bytes_sent_in(io::Duration time, std::uint64_t bits_per_second) {
 
 }  // namespace
 
+LinkProfile tunnel(LinkProfile access, io::Duration there, io::Duration back) {
+  access.up.delay += there;
+  access.down.delay += back;
+  return access;
+}
+
 LinkState::LinkState(const LinkDirection& direction, io::Random random)
     : direction_(direction), random_(std::move(random)) {}
 

@@ -28,6 +28,12 @@ struct LinkProfile {
   friend bool operator==(const LinkProfile&, const LinkProfile&) = default;
 };
 
+/// A tunnel over an access link to a box elsewhere, as one link: a VPN's exit is a NatBox at whose inside the
+/// host's tunnel interface is plugged in. `there` and `back` are the delays between the line's region and the
+/// box's. What the tunnel's packets meet between the two (gateways, queues shared with other traffic, headers)
+/// is not modelled.
+LinkProfile tunnel(LinkProfile access, io::Duration there, io::Duration back);
+
 enum class LinkDrop { loss, queue_full };
 
 /// The queue and the noise of one direction while packets cross it.

@@ -10,14 +10,10 @@
 #include <utility>
 
 #include "sim/net/lan.h"
+#include "sim/net/nat_address.h"
 
 namespace flaresim::net {
 namespace {
-
-nat::Address nat_address(const io::IpAddress& address) {
-  if (address.is_v6()) return address.to_v6().to_bytes();
-  return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address.to_v4()).to_bytes();
-}
 
 /// A fragment may have to wait inside the NAT, whole. The payload of anything else is nobody's business.
 bool may_be_fragment(std::span<const std::uint8_t> head) {
@@ -55,7 +51,7 @@ class NatBox::Box {
   /// A table without entries, and other ports than before.
   void start_anew() {
     std::vector<nat::Address> own;
-    for (const auto& address : addresses) own.push_back(nat_address(address));
+    for (const auto& address : addresses) own.push_back(to_nat(address));
     core = std::make_unique<nat::Nat>(behaviour, own, seeds_.next());
   }
 
