@@ -21,7 +21,7 @@ struct ForgetfulNat : testing::Test {
   static constexpr auto behaviour = "EIM/APDF/sequential,udp_timeout=10s,udp_unreplied_timeout=10s";
 
   ForgetfulNat() {
-    world.plug(box.outside(), "home", {ip("198.51.100.1")});
+    site = world.plug(box.outside(), "home", {ip("198.51.100.1")});
     EXPECT_TRUE(box.attach(at_home.port(), at_home.addresses(), lan));
     open(client, at_home, 1);
     open(server, in_public, 2);
@@ -73,6 +73,7 @@ struct ForgetfulNat : testing::Test {
   std::uint64_t mappings() { return box.nat().counters().mappings_created; }
 
   SmallWorld world;
+  Internet::SiteId site = 0;
   NatBox box{world.simulation, nat::parse_behaviour(behaviour).value(), ip("198.51.100.1"), io::Random(3)};
   Host at_home{world.simulation, {ip("192.168.1.10")}, io::Random(4)};
   Host& in_public = world.add_host("public", {ip("203.0.113.1")});
@@ -124,6 +125,41 @@ TEST_F(ForgetfulNat, AnEndFromANewPathIsHeard) {
   EXPECT_EQ(mappings(), 2u);
   EXPECT_TRUE(there->muxed->closed());
   EXPECT_EQ(server->connections(), 0u);
+}
+
+TEST_F(ForgetfulNat, AConnectionOutlivesTheGatewaysAddress) {
+  connect_both();
+  box.change_address({ip("198.51.100.77")});
+  ASSERT_TRUE(world.internet.readdress(site, {ip("198.51.100.77")}));
+  EXPECT_EQ(world.run(tell(&*here, &*there, "from home"), 5s), "from home");
+  world.simulation.run_for(1s);
+  EXPECT_THAT(qlog["server"], HasSubstr("path_challenge"));
+  EXPECT_EQ(world.run(tell(&*there, &*here, "to home"), 5s), "to home");
+}
+
+TEST_F(ForgetfulNat, AConnectionFollowsItsHostToAnotherNetwork) {
+  NatBox cafe(world.simulation, nat::parse_behaviour("EIM/APDF").value(), ip("198.51.100.99"), io::Random(5));
+  world.plug(cafe.outside(), "cafe", {ip("198.51.100.99")});
+  connect_both();
+  at_home.readdress(0, {ip("10.0.0.7")});
+  ASSERT_TRUE(cafe.attach(at_home.port(), {ip("10.0.0.7")}, lan));
+  EXPECT_EQ(world.run(tell(&*here, &*there, "from the cafe"), 5s), "from the cafe");
+  world.simulation.run_for(1s);
+  EXPECT_EQ(cafe.nat().counters().mappings_created, 1u);
+  EXPECT_EQ(world.run(tell(&*there, &*here, "to the cafe"), 5s), "to the cafe");
+  at_home.port().unplug();  // the boxes of this world end before the host does
+}
+
+TEST_F(ForgetfulNat, AConnectionOutlivesAShortRebootAndNotALongOne) {
+  connect_both();
+  box.reboot(10s);
+  world.simulation.run_for(20s);
+  EXPECT_FALSE(here->muxed->closed());
+  EXPECT_EQ(world.run(tell(&*here, &*there, "after"), 30s), "after");
+  box.reboot(5min);
+  world.simulation.run_for(2min);
+  EXPECT_TRUE(here->muxed->closed());
+  EXPECT_TRUE(there->muxed->closed());
 }
 
 }  // namespace
