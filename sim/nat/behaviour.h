@@ -129,7 +129,7 @@ struct TransportRules {
   /// whomever. Linux; of APDM/APDF with `Ports::preserve`.
   bool reuse = false;
   Reply reply = Reply::fresh;
-  Unsolicited unsolicited = Unsolicited::drop;  ///< not of ICMP, whose requests `Behaviour::echo` rules
+  Unsolicited unsolicited = Unsolicited::drop;  ///< of ICMP only `icmp_port` differs from `drop`
   Hairpin hairpin = Hairpin::off;
   bool blocked = false;                      ///< none of this transport passes, in either direction
   std::vector<std::uint16_t> allowed_ports;  ///< remote ports that may be contacted; empty: any

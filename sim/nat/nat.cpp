@@ -103,7 +103,7 @@ class Nat::Box {
   Verdict let_in(const Packet& packet, const Segment& segment, const Endpoint& local, const Endpoint& remote);
   Verdict send(const Packet& packet, const Segment& segment, const Endpoint& outside);
   Verdict deliver(const Packet& packet, const Segment& segment, const Endpoint& inside);
-  Verdict echo(const Packet& packet);
+  Verdict echo(const Packet& packet, const Segment& segment);
   Verdict unsolicited(const Packet& packet, const Segment& segment, Rule rule);
   bool is_denied(const Packet& packet, const Segment& segment, Direction direction);
 
@@ -345,8 +345,12 @@ Verdict Nat::Box::outbound_error(const Packet& packet, const Segment& segment) {
 
 /// Hairpinning (RFC 4787 §6): out by one mapping and in by another, as if it had been outside meanwhile.
 Verdict Nat::Box::to_ourselves(const Packet& packet, const Segment& segment) {
-  if (segment.kind == Segment::Kind::echo_request && !is_fixed(packet)) return echo(packet);
+  const bool is_ping = segment.kind == Segment::Kind::echo_request && !is_fixed(packet);
   const Hairpin mode = rules(packet, segment).hairpin;
+  // The inside may ping the router wherever the router talks to the inside at all.
+  if (is_ping)
+    return ipv4_.behaviour.echo || mode != Hairpin::off ? answer(Rule::echo, echo_reply(packet))
+                                                        : drop(Rule::echo);
   if (mode == Hairpin::off) return drop(Rule::hairpin);
   if (mode == Hairpin::refuse) {
     if (segment.kind == Segment::Kind::icmp_error) return drop(Rule::hairpin);
@@ -375,10 +379,11 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   if (segment.kind == Segment::Kind::icmp_error) return inbound_error(packet, segment);
   const Endpoint remote{packet.source, segment.source_port};
   const auto local = inner(packet, {packet.destination, segment.destination_port});
-  if (!local) return segment.kind == Segment::Kind::echo_request ? echo(packet) : drop(Rule::no_mapping);
+  if (!local)
+    return segment.kind == Segment::Kind::echo_request ? echo(packet, segment) : drop(Rule::no_mapping);
   if (side(packet).is_open(segment.transport)) return deliver(packet, segment, *local);
   if (segment.kind == Segment::Kind::echo_request)
-    return side(packet).translated ? echo(packet) : drop(Rule::no_mapping);
+    return side(packet).translated ? echo(packet, segment) : drop(Rule::no_mapping);
   Table& here = table(packet, segment);
   Id id = here.session_at(*local, remote);
   if (id != nobody && segment.kind == Segment::Kind::tcp && !here.session(id).router) {
@@ -453,13 +458,17 @@ Verdict Nat::Box::inbound_error(const Packet& packet, const Segment& segment) {
 
 // What the router does itself
 
-Verdict Nat::Box::echo(const Packet& packet) {
-  return ipv4_.behaviour.echo ? answer(Rule::echo, echo_reply(packet)) : drop(Rule::echo);
+Verdict Nat::Box::echo(const Packet& packet, const Segment& segment) {
+  return ipv4_.behaviour.echo ? answer(Rule::echo, echo_reply(packet))
+                              : unsolicited(packet, segment, Rule::echo);
 }
 
 /// Nobody asked for this packet. `rule` says why it is not let in; it is answered as the behaviour says.
 Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, Rule rule) {
-  if (segment.transport == Transport::icmp) return drop(rule);
+  if (segment.transport == Transport::icmp)  // Linux rejects echoes as it rejects datagrams
+    return rules(packet, segment).unsolicited == Unsolicited::icmp_port
+               ? answer(rule, unreachable(packet, Unreachable::port))
+               : drop(rule);
   const Behaviour& behaviour = side(packet).behaviour;
   const Endpoint outside{packet.destination, segment.destination_port};
   const Endpoint remote{packet.source, segment.source_port};

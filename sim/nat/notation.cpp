@@ -436,25 +436,27 @@ struct Notation {
   void unsolicited();
 };
 
-Failure no_reset_for_udp(const Token& token, Behaviour&) {
-  return NotationError{"UDP has no reset", token.offset, {}};
+Failure no_reset(const Token& token, Behaviour&) {
+  return NotationError{"only TCP has a reset", token.offset, {}};
 }
 
-/// UDP has no RST: the bare word means TCP alone, and the word for UDP is an error.
+/// UDP and ICMP have no RST: the bare word means TCP alone, and for them it is an error.
 void Notation::unsolicited() {
   per_transport("unsolicited", &TransportRules::unsolicited, one_of<Unsolicited>("unknown answer"),
                 "what an inbound packet gets that no mapping or filter lets in (RFC 5382 REQ-4)",
-                &Ipv6Rules::OfTransport::unsolicited, 2);
+                &Ipv6Rules::OfTransport::unsolicited);
   for (const std::string family : {"", "ipv6_"}) {
     Key& bare = keys[by_text.at(family + "unsolicited")];
     Key& udp = keys[by_text.at(family + "udp_unsolicited")];
     Key& tcp = keys[by_text.at(family + "tcp_unsolicited")];
+    Key& icmp = keys[by_text.at(family + "icmp_unsolicited")];
     bare.read = [both = bare.read, tcp_only = tcp.read](const Token& token, Behaviour& b) {
       return token.text == "reset" ? tcp_only(token, b) : both(token, b);
     };
     udp.read = [read = udp.read](const Token& token, Behaviour& b) {
-      return token.text == "reset" ? no_reset_for_udp(token, b) : read(token, b);
+      return token.text == "reset" ? no_reset(token, b) : read(token, b);
     };
+    icmp.read = udp.read;
   }
 }
 

@@ -207,7 +207,7 @@ TEST(NatTcpTimer, OneFinKeepsTheConnectionBothEndIt) {
 }
 
 TEST(NatTcpTimer, ARstOnAnEstablishedConnectionStartsTheResetTimeout) {
-  Rig rig("linux");
+  Rig rig("EIM/APDF,tcp_reset_timeout=10s");
   establish(rig);
   rig.tcp_in(a1, mapped, RST);
   rig.wait(9s);
