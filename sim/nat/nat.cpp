@@ -137,9 +137,11 @@ class Nat::Box {
 Table& Nat::Box::table(Transport transport, bool ipv6) {
   Side& side = ipv6 ? ipv6_ : ipv4_;
   auto& table = side.tables[number(transport)];
-  if (!table)
+  if (!table) {
     table = std::make_unique<Table>(side.behaviour, side.rules(transport), transport, side.translated,
                                     outside_, subscribers_, seed_ + number(transport) * 2 + ipv6);
+    table->advance(now_);
+  }
   return *table;
 }
 

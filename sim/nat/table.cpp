@@ -263,7 +263,8 @@ TcpStep Table::step(Id id, Direction direction, std::uint8_t tcp_flags) const {
 void Table::pass_udp(Id id, Direction direction) {
   Session& session = sessions_[id];
   const bool was_answered = session.spoken_outbound && session.spoken_inbound;
-  (direction == Direction::outbound ? session.spoken_outbound : session.spoken_inbound) = true;
+  session.spoken_outbound |= direction == Direction::outbound;
+  session.spoken_inbound |= direction == Direction::inbound;
   const bool extends = refreshes(direction, behaviour_.udp_refresh);
   if (extends || direction == Direction::outbound) hold(id);
   if (!extends) return;

@@ -22,6 +22,16 @@ TEST(NatUdpTimer, LetsTheReplyInUntilTheLastNanosecond) {
   }
 }
 
+TEST(NatUdpTimer, BeginsWithTheFirstPacketWheneverThatComes) {
+  Rig rig("EIM/APDF,udp_timeout=30s");
+  rig.wait(1h);
+  rig.out(x, a1);
+  rig.wait(30s - 1ns);
+  EXPECT_EQ(rig.in(a1, mapped), x);
+  rig.wait(1ns);
+  EXPECT_EQ(rig.size(), 0u);
+}
+
 TEST(NatUdpTimer, AnUnrepliedSessionHasItsOwnTimeout) {
   Rig rig("EIM/APDF,udp_timeout=120s,udp_unreplied_timeout=30s,udp_refresh=both");
   rig.out(x, a1);
