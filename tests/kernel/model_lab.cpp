@@ -12,13 +12,20 @@ namespace {
 
 nat::Behaviour with_timeouts(const std::string& behaviour) {
   auto timeouts = kernel_timeouts();
-  const auto of = [&](const char* key) { return timeouts.at(key).count(); };
-  const auto text = fmt::format(
-      "{},udp_unreplied_timeout={}s,udp_timeout={}s,tcp_transitory_timeout={}s,tcp_established_timeout={}s,"
-      "tcp_closing_timeout={}s,tcp_reset_timeout={}s,icmp_timeout={}s",
-      behaviour, of("udp_timeout"), of("udp_timeout_stream"), of("tcp_timeout_syn_sent"),
-      of("tcp_timeout_established"), of("tcp_timeout_time_wait"), of("tcp_timeout_close"),
-      of("icmp_timeout"));
+  std::string text = behaviour;
+  const std::pair<const char*, const char*> keys[] = {
+      {"udp_unreplied_timeout", "udp_timeout"},
+      {"udp_timeout", "udp_timeout_stream"},
+      {"icmp_timeout", "icmp_timeout"},
+      {"tcp_transitory_timeout", "tcp_timeout_syn_sent"},
+      {"tcp_syn_received_timeout", "tcp_timeout_syn_recv"},
+      {"tcp_established_timeout", "tcp_timeout_established"},
+      {"tcp_close_wait_timeout", "tcp_timeout_close_wait"},
+      {"tcp_last_ack_timeout", "tcp_timeout_last_ack"},
+      {"tcp_closing_timeout", "tcp_timeout_time_wait"},
+      {"tcp_reset_timeout", "tcp_timeout_close"},
+  };
+  for (const auto& [ours, kernels] : keys) text += fmt::format(",{}={}s", ours, timeouts.at(kernels).count());
   const auto parsed = world::parse_nat(text);
   if (!parsed) throw std::logic_error(text + ": " + parsed.error().message);
   return *parsed;

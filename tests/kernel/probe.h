@@ -22,8 +22,11 @@ class Probe {
   const std::string front;    ///< where A is seen from outside, before any packet: the router, or A itself
 
   std::vector<Emitted> send(Side from, const Bytes& packet);
-  /// For packets that differ by chance; see `find`.
+  /// Leaves it to `find` or `note` to write something down.
   std::vector<Emitted> send_quietly(Side from, const Bytes& packet) { return lab_.send(from, packet); }
+  void note(Side from, const Bytes& sent, const std::vector<Emitted>& emitted) {
+    transcript_.add(from, sent, emitted);
+  }
   void wait(std::chrono::milliseconds time);
   void find(const std::string& what, const std::string& finding) { transcript_.add_finding(what, finding); }
 

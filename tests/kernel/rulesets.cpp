@@ -111,7 +111,9 @@ const std::vector<Ruleset>& rulesets() {
       {.name = "forward_drop",
        .nft = translating("masquerade", std::string(input_drop) + forward_drop),
        .model = "linux-input-drop,out_of_state=pick-up"},
-      {.name = "random_input_accept", .nft = translating("masquerade random"), .model = "linux,ports=random"},
+      {.name = "random_input_accept",
+       .nft = translating("masquerade random"),
+       .model = "linux,ports=random,reuse=off"},
       {.name = "port_range",
        .nft =
            translating("meta l4proto { tcp, udp } masquerade to :20000-20003; oifname \"outside\" masquerade",
@@ -128,7 +130,7 @@ const std::vector<Ruleset>& rulesets() {
        .addresses = 4},
       {.name = "port_forward",
        .nft = translating("masquerade", input_drop, port_forward),
-       .model = "linux-input-drop",
+       .model = "linux-input-drop,hairpin=external",
        .forwards_port = true},
       {.name = "firewall_ipv6", .nft = firewall6, .model = "linux-input-drop,translate=off", .ipv6 = true},
   };

@@ -49,7 +49,12 @@ struct Layers {
   }
   bool is_fragment() const { return offset > 0 || more; }
   bool has_ports() const { return (protocol == tcp || protocol == udp) && offset == 0 && body.size() >= 8; }
-  bool has_checksum() const { return !is_fragment() && (protocol == tcp || protocol == udp || is_icmp()); }
+  /// Of which there is enough to check it.
+  bool has_checksum() const {
+    if (is_fragment() || (is_error() && Layers(Bytes(body.begin() + 8, body.end())).is_fragment()))
+      return false;
+    return protocol == tcp || protocol == udp || is_icmp();
+  }
   bool is_icmp() const { return protocol == icmp || protocol == icmpv6; }
   bool is_echo() const {
     return is_icmp() && body.size() >= 8 &&
@@ -101,7 +106,7 @@ class Transcript::Description {
     if (layers.is_echo()) {
       const bool request = layers.body[0] == (layers.v6 ? 128 : 8);
       return fmt::format("echo {} {} > {} id {}", request ? "request" : "reply", from, to,
-                         port(read16(layers.body, 4), request));
+                         transcript_.port(read16(layers.body, 4), from_router_ && request, false));
     }
     if (!layers.has_ports()) return fmt::format("protocol {} {} > {}", layers.protocol, from, to);
     const auto source = port(read16(layers.body, 0), true), destination = port(read16(layers.body, 2), false);
@@ -121,11 +126,12 @@ class Transcript::Description {
   bool from_router_;
 };
 
-std::string Transcript::port(std::uint16_t number, bool may_be_new) {
+std::string Transcript::port(std::uint16_t number, bool may_be_new, bool has_range) {
   if (const auto known = made_up_.find(number); known != made_up_.end()) return known->second;
   if (!may_be_new) used_.insert(number);
   if (used_.contains(number)) return std::to_string(number);
-  return made_up_[number] = fmt::format("new{}({})", made_up_.size() + 1, range_of(number));
+  const auto range = has_range ? fmt::format("({})", range_of(number)) : "";
+  return made_up_[number] = fmt::format("new{}{}", made_up_.size() + 1, range);
 }
 
 std::string Transcript::range_of(std::uint16_t number) const {

@@ -47,7 +47,8 @@ class Transcript {
  private:
   class Description;
 
-  std::string port(std::uint16_t number, bool may_be_new);
+  /// Identifiers of echoes have no range: any of the 65 536 may be made up.
+  std::string port(std::uint16_t number, bool may_be_new, bool has_range = true);
   std::string range_of(std::uint16_t number) const;
 
   PortRange range_;
