@@ -19,7 +19,8 @@ Sizes Sizes::smoke() {
           .relayed_pairs = 2,
           .population_trials = 3,
           .handshakes_per_round = 2,
-          .quic_hosts = 3};
+          .quic_hosts = 3,
+          .mappings = 20'000};
 }
 
 CpuTime cpu_now() {

@@ -17,6 +17,8 @@ struct Sizes {
   int handshakes_per_round = 100;
   std::size_t quic_hosts = 142;  ///< each connected to every other: 10 011 connections
 
+  std::size_t mappings = 1'000'000;  ///< of the largest NAT
+
   /// Enough to see that everything works.
   static Sizes smoke();
 };
@@ -44,7 +46,11 @@ struct Memory {
 };
 Memory memory_now();
 
+/// How many datagrams ns-3 carries from host to host a second of CPU, as in nated_packets.
+double stock_network_packets_per_second(const Sizes& sizes);
+
 void register_packets(const Sizes& sizes);
+void register_nat_table(const Sizes& sizes);
 void register_trial(const Sizes& sizes);
 void register_memory(const Sizes& sizes);
 void register_handshakes(const Sizes& sizes);

@@ -217,6 +217,10 @@ void packets(benchmark::State& state, const Sizes& sizes) {
 
 }  // namespace
 
+double stock_network_packets_per_second(const Sizes& sizes) {
+  return through_stock_network(sizes).packets_per_second;
+}
+
 void register_packets(const Sizes& sizes) {
   benchmark::RegisterBenchmark("nated_packets", packets, sizes)
       ->Iterations(sizes.rounds)

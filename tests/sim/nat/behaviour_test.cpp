@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <set>
 
 namespace flaresim::nat {
@@ -162,6 +164,16 @@ TEST(NatNotation, EveryWordOfEveryKeyComesBack) {
       for (const auto& value : values) comes_back(prefix + info.key + "=" + value);
   }
   EXPECT_GT(tried, 250);
+}
+
+TEST(NatNotation, IsTheOneThatTheReadmeTells) {
+  std::ifstream file(FLARESIM_SOURCE_DIR "/README.md");
+  const std::string readme{std::istreambuf_iterator<char>(file), {}};
+  for (const auto& info : notation_keys()) {
+    const auto row = "| `" + info.key + "`" + (info.per_transport ? " P" : "") + (info.ipv6 ? " 6" : "") +
+                     " | " + info.values + " | " + info.meaning + " |\n";
+    EXPECT_NE(readme.find(row), std::string::npos) << row;
+  }
 }
 
 TEST(NatNotation, SaysWhatABehaviourSaysUnderAKey) {
