@@ -15,8 +15,13 @@ using multiformats::Multiaddr;
 // ones.
 std::string server_v4(std::size_t number) { return fmt::format("147.75.{}.10", 10 + number); }
 std::string server_v6(std::size_t number) { return fmt::format("2604:1380:{:x}::10", 0x10 + number); }
-std::string gateway_v4(std::size_t number) { return fmt::format("84.16.{}.7", 40 + number); }
-std::string home_v6(std::size_t number) { return fmt::format("2a02:8071:{:x}::10", 0x40 + number); }
+constexpr std::size_t leases_a_block = 200;
+std::string gateway_v4(std::size_t number, std::size_t lease = 0) {
+  return fmt::format("84.{}.{}.{}", 16 + lease / leases_a_block, 40 + number, 7 + lease % leases_a_block);
+}
+std::string home_v6(std::size_t number, std::size_t lease = 0) {
+  return fmt::format("2a02:8071:{:x}:{:x}::10", 0x40 + number, lease);
+}
 std::string lan_v4(std::size_t number) { return fmt::format("192.168.{}.10", 1 + number); }
 
 bool has(const std::vector<int>& versions, int version) {
@@ -131,6 +136,25 @@ void PairWorld::add_server(const std::string& name, std::size_t number, const st
   servers_.push_back(std::move(machine));
 }
 
+std::string PairWorld::renumber(Machine& machine) {
+  ++machine.leases;
+  const auto v4 = boost::asio::ip::make_address(gateway_v4(machine.number, machine.leases));
+  const auto v6 = boost::asio::ip::make_address(home_v6(machine.number, machine.leases));
+  const bool translated = !machine.gateway->outside_addresses().empty();
+  std::vector<io::IpAddress> own, outside;
+  for (const auto& address : machine.host->addresses()) {
+    outside.push_back(address.is_v4() ? v4 : v6);
+    own.push_back(address.is_v4() && translated ? address : outside.back());
+  }
+  if (translated) machine.gateway->change_address({v4});
+  machine.host->readdress(0, own);
+  require(machine.gateway->readdress(machine.host->port(), own), "readdress");
+  require(internet_->readdress(machine.site, outside), "readdress");
+  std::string text;
+  for (const auto& address : outside) text += (text.empty() ? "" : " ") + address.to_string();
+  return text;
+}
+
 Machine PairWorld::make_peer(const std::string& name, const PeerKind& kind, std::size_t number) {
   const auto behaviour = parse_nat(kind.nat);
   if (!behaviour) throw std::logic_error("no such NAT: " + kind.nat);
@@ -141,7 +165,8 @@ Machine PairWorld::make_peer(const std::string& name, const PeerKind& kind, std:
   if (has(scenario_.ip, 4)) {
     const auto gateway = boost::asio::ip::make_address(gateway_v4(number));
     outside.push_back(gateway);
-    own.push_back(behaviour->translate == nat::Translate::on ? boost::asio::ip::make_address(lan_v4(number)) : gateway);
+    own.push_back(behaviour->translate == nat::Translate::on ? boost::asio::ip::make_address(lan_v4(number))
+                                                             : gateway);
     if (behaviour->translate == nat::Translate::on) translated = gateway;
   }
   if (has(scenario_.ip, 6)) {
@@ -151,6 +176,7 @@ Machine PairWorld::make_peer(const std::string& name, const PeerKind& kind, std:
 
   Machine machine;
   machine.name = name;
+  machine.number = number;
   machine.host = std::make_unique<net::Host>(simulation_, own, random_.derive(name));
   machine.gateway =
       std::make_unique<net::NatBox>(simulation_, *behaviour, translated, random_.derive("gateway/" + name));

@@ -23,6 +23,8 @@ struct Machine {
   std::unique_ptr<net::NatBox> gateway;  ///< null for public servers
   std::unique_ptr<node::Node> node;
   net::Internet::SiteId site = 0;
+  std::size_t number = 0;  ///< of a peer; its addresses follow from it
+  std::size_t leases = 0;  ///< how often it was renumbered
 };
 
 /// The small world of one trial: two peers behind their gateways, relays, observers, and the Internet
@@ -48,6 +50,7 @@ class PairWorld {
   PairWorld& operator=(const PairWorld&) = delete;
 
   engine::Simulation& simulation() { return simulation_; }
+  const engine::Simulation& simulation() const { return simulation_; }
   net::Internet& internet() { return *internet_; }
   Machine& a() { return a_; }
   Machine& b() { return b_; }
@@ -59,6 +62,10 @@ class PairWorld {
 
   /// Where a machine listens with this transport, without its peer id.
   std::vector<multiformats::Multiaddr> addresses_of(const Machine& machine, Transport transport) const;
+
+  /// Another lease for a peer's home: an outside IPv4 address and an IPv6 prefix that nobody had before. The
+  /// host has the new addresses at once. Says what they are.
+  std::string renumber(Machine& machine);
 
   void for_each_machine(const std::function<void(Machine&)>& visit);
   void shut_down();

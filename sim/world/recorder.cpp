@@ -59,9 +59,7 @@ quic::QlogSink Recorder::open_qlog(const std::string& name) {
 
 void Recorder::trace(PairWorld& world) {
   const auto say = [this, &world](const std::string& node, std::string_view what, std::string detail) {
-    if (finished_) return;
-    trial_.timeline.push_back(
-        {world.simulation().now().time_since_epoch(), node, std::string(what), std::move(detail)});
+    this->say(world, node, what, std::move(detail));
   };
   world.for_each_machine([&](Machine& machine) {
     machine.node->swarm().set_trace(
@@ -78,9 +76,17 @@ void Recorder::trace(PairWorld& world) {
     machine.gateway->on_verdict([say, name = std::move(name)](const net::NatEvent& event) {
       if (event.forwarded) return;
       say(name, event.answered ? "nat.answer" : "nat.drop",
-          fmt::format("{}: {}", nat::to_string(event.rule), net::to_string(event.packet)));
+          fmt::format("{}: {}", event.restarting ? "restarting" : nat::to_string(event.rule),
+                      net::to_string(event.packet)));
     });
   });
+}
+
+void Recorder::say(const PairWorld& world, const std::string& node, std::string_view what,
+                   std::string detail) {
+  if (finished_ || !options_.timeline) return;
+  trial_.timeline.push_back(
+      {world.simulation().now().time_since_epoch(), node, std::string(what), std::move(detail)});
 }
 
 void Recorder::finish() {

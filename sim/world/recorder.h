@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "sim/net/capture.h"
 #include "sim/world/pair_world.h"
@@ -22,6 +23,8 @@ class Recorder {
   /// What the world is made with.
   PairWorld::Tap tap();
   void attach(PairWorld& world);
+  /// Another line of the timeline, where there is one.
+  void say(const PairWorld& world, const std::string& node, std::string_view what, std::string detail);
   /// Nothing is written after this. Throws std::runtime_error when a file could not be made or written: not
   /// before, since a world does not survive what is thrown in the middle of an event.
   void finish();

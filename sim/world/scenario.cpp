@@ -32,7 +32,7 @@ class ScenarioReader {
     Scenario scenario;
     Keys keys(reader_, root, "",
               {"name", "description", "trials", "seed", "time_limit", "transports", "ip", "protocol", "peers",
-               "relays", "observers", "unreachable_pairs", "expect", "sweep"});
+               "relays", "observers", "unreachable_pairs", "events", "expect", "sweep"});
     if (const auto* name = keys.need("name")) scenario.name = read_name(*name);
     if (const auto* text = keys.find("description")) scenario.description = reader_.text(*text);
     if (const auto* count = keys.find("trials")) scenario.trials = reader_.whole(*count, 1, max_trials);
@@ -51,6 +51,7 @@ class ScenarioReader {
       scenario.observers = static_cast<int>(reader_.whole(*count, 0, max_observers));
     }
     if (const auto* share = keys.find("unreachable_pairs")) scenario.unreachable_pairs = reader_.rate(*share);
+    if (const auto* events = keys.find("events")) scenario.events = read_events(reader_, *events);
     if (const auto* expect = keys.find("expect")) scenario.expect = read_expectations(reader_, *expect);
     if (const auto* sweep = keys.find("sweep")) scenario.sweep = read_sweep(reader_, *sweep);
     if (reader_.error()) return tl::unexpected(*reader_.error());

@@ -83,6 +83,30 @@ struct ProtocolSpec {
   bool operator==(const ProtocolSpec&) const = default;
 };
 
+/// What an event does to the world.
+enum class ChangeAction {
+  reboot,          ///< the gateway is off for a time, and has lost its table
+  flush,           ///< its table is lost
+  change_address,  ///< a new lease: another outside IPv4 address and IPv6 prefix; the hosts inside follow
+  switch_nat,      ///< it behaves otherwise from now on, with an empty table
+  link_down,       ///< of the gateway's line, or of the peer's own interface: packets are lost without a word
+  link_up,
+};
+/// `reboot`, `change-address`, `switch`, …
+std::string_view to_string(ChangeAction action);
+
+/// Something that changes while a trial runs.
+struct Change {
+  io::Duration earliest{0};  ///< since the trial began; drawn evenly for each trial from here
+  io::Duration latest{0};    ///< to here
+  bool at_gateway = true;    ///< of the peer, or else at the peer itself
+  std::string target = "a";  ///< `a` or `b`
+  ChangeAction action = ChangeAction::reboot;
+  std::string nat;                              ///< what is switched to; as written
+  io::Duration off = std::chrono::seconds(30);  ///< how long a reboot takes
+  bool operator==(const Change&) const = default;
+};
+
 /// A key that has this value.
 struct Condition {
   std::string key;    ///< dotted
@@ -125,6 +149,7 @@ struct Scenario {
   /// Share of pairs between which no packet passes directly (routing faults, overloaded gateways, filters on
   /// the path): the failures that no NAT rule explains.
   double unreachable_pairs = 0;
+  std::vector<Change> events;
   std::vector<Expectation> expect;
   std::vector<Axis> sweep;  ///< its own; a trial knows nothing of it
   bool operator==(const Scenario&) const = default;

@@ -66,6 +66,8 @@ class Keys {
   std::string where_;
 };
 
+/// `events:`, a list of changes.
+std::vector<Change> read_events(Reader& reader, const Value& value);
 /// `expect:`, a map of rates that holds for every cell, or a list of such maps that may have a `when`.
 std::vector<Expectation> read_expectations(Reader& reader, const Value& value);
 /// `sweep:`, a map of keys to values.

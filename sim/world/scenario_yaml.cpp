@@ -54,6 +54,26 @@ void emit_protocol(YAML::Emitter& out, const ProtocolSpec& protocol) {
   out << YAML::EndMap;
 }
 
+void emit_events(YAML::Emitter& out, const std::vector<Change>& events) {
+  out << YAML::Key << "events" << YAML::Value << YAML::BeginSeq;
+  for (const auto& change : events) {
+    out << YAML::BeginMap << YAML::Key << "at" << YAML::Value;
+    if (change.earliest == change.latest) {
+      out << duration_text(change.earliest);
+    } else {
+      out << YAML::Flow << YAML::BeginMap << YAML::Key << "between" << YAML::Value << YAML::BeginSeq
+          << duration_text(change.earliest) << duration_text(change.latest) << YAML::EndSeq << YAML::EndMap;
+    }
+    out << YAML::Key << (change.at_gateway ? "gateway" : "peer") << YAML::Value << change.target;
+    out << YAML::Key << "do" << YAML::Value << std::string(to_string(change.action));
+    if (change.action == ChangeAction::switch_nat) out << YAML::Key << "nat" << YAML::Value << change.nat;
+    if (change.action == ChangeAction::reboot)
+      out << YAML::Key << "off" << YAML::Value << duration_text(change.off);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+}
+
 /// A value that is written in YAML already.
 void emit_value(YAML::Emitter& out, const std::string& yaml) { out << YAML::Flow << YAML::Load(yaml); }
 
@@ -108,6 +128,7 @@ std::string to_yaml(const Scenario& scenario) {
   emit_relays(out, scenario.relays);
   out << YAML::Key << "observers" << YAML::Value << scenario.observers;
   out << YAML::Key << "unreachable_pairs" << YAML::Value << number(scenario.unreachable_pairs);
+  if (!scenario.events.empty()) emit_events(out, scenario.events);
   if (!scenario.expect.empty()) emit_expectations(out, scenario.expect);
   if (!scenario.sweep.empty()) emit_sweep(out, scenario.sweep);
   out << YAML::EndMap;

@@ -8,6 +8,7 @@
 #include "protocols/relay/relay_error.h"
 #include "protocols/security/noise.h"
 #include "protocols/security/tls.h"
+#include "sim/world/changes.h"
 #include "sim/world/pair_world.h"
 #include "sim/world/recorder.h"
 
@@ -47,7 +48,10 @@ class Story {
   io::Task<> tell() {
     auto& a = world_.a();
     auto& b = world_.b();
-    if (!co_await connect_to_servers(b) || !co_await reserve(b) || !co_await connect_to_servers(a)) co_return;
+    // One at a time: GCC 12 does not stop at the first of several co_await in one condition.
+    if (!co_await connect_to_servers(b)) co_return;
+    if (!co_await reserve(b)) co_return;
+    if (!co_await connect_to_servers(a)) co_return;
 
     auto relayed = co_await dial_over_relay(a, b);
     if (!relayed) co_return;
@@ -205,6 +209,10 @@ void run_story(const Scenario& scenario, const WorldData& data, const io::Random
                   profile_of(scenario.protocol), recorder.tap());
   recorder.attach(world);
   Story story(world, trial);
+  const Changes changes(world, scenario.events, random,
+                        [&](const std::string& node, std::string_view what, std::string detail) {
+                          recorder.say(world, node, what, std::move(detail));
+                        });
   story.begin();
   const auto deadline = world.simulation().now() + scenario.time_limit;
   if (!world.simulation().run_until([&] { return story.over(); }, deadline)) {
