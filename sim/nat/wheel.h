@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <utility>
 #include <vector>
 
@@ -25,9 +24,7 @@ class Wheel {
 
   Wheel() : Wheel(Time(1)) {}
   explicit Wheel(Time timeout)
-      : timeout_(std::max(timeout, Time(1))), width_(std::max<Time::rep>(timeout_.count() / slots, 1)) {
-    first_.fill(nobody);
-  }
+      : timeout_(std::max(timeout, Time(1))), width_(std::max<Time::rep>(timeout_.count() / slots, 1)) {}
 
   Time timeout() const { return timeout_; }
   /// Before then there is nothing to do.
@@ -37,6 +34,7 @@ class Wheel {
   template <typename Owner>
   void add(Owner& owner, Id id, Time now) {
     if (size_++ == 0) {
+      first_.assign(rows + 1, nobody);
       open_ = now.count() / width_;
       next_check_ = end_of(open_);
     }
@@ -45,8 +43,10 @@ class Wheel {
 
   template <typename Owner>
   void remove(Owner& owner, Id id) {
-    if (--size_ == 0) next_check_ = never;
     take(owner, id);
+    if (--size_ != 0) return;
+    next_check_ = never;
+    first_ = {};
   }
 
   /// Ends what is due.
@@ -89,7 +89,7 @@ class Wheel {
   /// A deadline that moves while its slot is open is a timeout away, and so outside of that slot.
   template <typename Owner>
   void expire_open(Owner& owner, Time now) {
-    while (first_[in_order] != nobody) {
+    while (size_ != 0 && first_[in_order] != nobody) {
       const Id id = first_[in_order];
       if (owner.deadline(id) <= now) {
         owner.expire(id);
@@ -128,7 +128,7 @@ class Wheel {
   Time::rep open_ = 0;
   Time next_check_ = never;
   std::size_t size_ = 0;
-  std::array<Id, rows + 1> first_;
+  std::vector<Id> first_;  // of each slot's ring; empty while nothing waits, as most do in most NATs
 };
 
 }  // namespace flaresim::nat
