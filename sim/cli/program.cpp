@@ -38,6 +38,7 @@ int run_program(int argc, const char* const* argv, WorldTrial trial, const std::
   add_run_command(app, context);
   add_explain_command(app, context);
   add_nat_command(app);
+  add_topology_command(app);
   for (const auto add : more) add(app);
   try {
     app.parse(argc, argv);

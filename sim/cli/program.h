@@ -46,8 +46,9 @@ using AddCommand = void (*)(CLI::App& program);
 void add_run_command(CLI::App& program, Context& context);
 void add_explain_command(CLI::App& program, Context& context);
 void add_nat_command(CLI::App& program);
+void add_topology_command(CLI::App& program);
 
-/// The whole program: `flaresim run | explain | nat | …`. Gives the exit code.
+/// The whole program: `flaresim run | explain | nat | topology | …`. Gives the exit code.
 int run_program(int argc, const char* const* argv, WorldTrial trial,
                 const std::vector<AddCommand>& more = {});
 

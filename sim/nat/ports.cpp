@@ -49,6 +49,7 @@ bool Table::may_overload(Outside outside, const Endpoint& inside, const Endpoint
 
 /// Paired hosts keep their address, and are refused when it has no port left (RFC 4787 REQ-2).
 tl::expected<Table::Outside, Rule> Table::choose_outside(const Endpoint& inside, const Endpoint& remote) {
+  if (!translated_) return Outside{0, inside.port};  // and there may be no outside address at all
   const auto count = outside_.size();
   const auto* host = subscribers_.counts() ? subscribers_.find(inside.address) : nullptr;
   const bool paired = behaviour_.pooling == Pooling::paired && host != nullptr && host->paired;

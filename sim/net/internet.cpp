@@ -50,6 +50,7 @@ class Internet::Access final : public Attachment {
   void send(PacketPtr packet) override { internet_.forward(*this, std::move(packet)); }
   void arrive(const PacketPtr& packet) { deliver(packet); }
   io::TimePoint in_order(io::TimePoint at) { return last_ = std::max(at, last_); }
+  io::TimePoint up_in_order(io::TimePoint at) { return last_up_ = std::max(at, last_up_); }
 
   const std::size_t region;
   const SiteId id;
@@ -61,7 +62,13 @@ class Internet::Access final : public Attachment {
   void unplugged() override { internet_.release(*this); }
 
   Internet& internet_;
-  io::TimePoint last_{};  // delivery of the last packet that was queued for this site
+  io::TimePoint last_up_{};  // when the last packet from this site entered the core
+  io::TimePoint last_{};     // delivery of the last packet that was queued for this site
+};
+
+struct Internet::CoreLink {
+  LinkState state;
+  io::TimePoint last{};  // when the last packet left it
 };
 
 Internet::Internet(engine::Simulation& simulation, DelayMatrix one_way, io::Random random,
@@ -120,6 +127,14 @@ void Internet::release(const Access& site) {
   }
 }
 
+void Internet::set_core(const CoreLinks& core) {
+  core_links_.clear();
+  for (const auto& [name, direction] : core.links) {
+    core_links_.push_back({LinkState(direction, random_.derive("core/" + name)), {}});
+  }
+  core_ways_ = core.ways;
+}
+
 void Internet::set_extra_delay(SiteId from, SiteId to, io::Duration one_way) { extra_[{from, to}] = one_way; }
 
 Internet::Access* Internet::route(const ns3::Packet& packet) const {
@@ -132,14 +147,17 @@ Internet::Access* Internet::route(const ns3::Packet& packet) const {
   return found == v6_.end() ? nullptr : found->second;
 }
 
-io::Duration Internet::region_delay(const Access& from, const Access& to) const {
-  const auto delay = one_way_[from.region][to.region];
-  if (extra_.empty()) return delay;
+io::Duration Internet::extra_delay(const Access& from, const Access& to) const {
+  if (extra_.empty()) return {};
   const auto found = extra_.find({from.id, to.id});
-  return found == extra_.end() ? delay : delay + found->second;
+  return found == extra_.end() ? io::Duration{} : found->second;
 }
 
-/// The first half of the way, up to the far access link; where that has no rate to queue for, the whole way.
+io::Duration Internet::region_delay(const Access& from, const Access& to) const {
+  return one_way_[from.region][to.region] + extra_delay(from, to);
+}
+
+/// The first part of the way: up the own access link, and to the far one.
 void Internet::forward(Access& from, PacketPtr packet) {
   if (capture_ != nullptr) capture_->record(*packet);
   auto* const to = route(*packet);
@@ -149,23 +167,46 @@ void Internet::forward(Access& from, PacketPtr packet) {
   const auto now = simulation_.now();
   const auto up = from.up.cross(packet->GetSize(), now);
   if (up.drop) return drop(reason(*up.drop), *packet);
+  if (core_ways_.empty())
+    return leave_core(from, *to, std::move(packet), now + up.after + region_delay(from, *to));
+  const auto after = from.up_in_order(now + up.after) - now;
+  ns3::Simulator::Schedule(ns3::NanoSeconds(after.count()), [this, &from, to, packet = std::move(packet)] {
+    cross_core(from, *to, packet, 0);
+  });
+}
+
+/// The next link of the core, once the packet has reached it: only then is known who waits there.
+void Internet::cross_core(Access& from, Access& to, const PacketPtr& packet, std::size_t crossed) {
+  const auto now = simulation_.now();
+  const auto& way = core_ways_[from.region][to.region];
+  if (crossed == way.size()) return leave_core(from, to, packet, now + extra_delay(from, to));
+  auto& link = core_links_[way[crossed]];
+  const auto crossing = link.state.cross(packet->GetSize(), now);
+  if (crossing.drop) return drop(reason(*crossing.drop), *packet);
+  link.last = std::max(link.last, now + crossing.after);
+  ns3::Simulator::Schedule(ns3::NanoSeconds((link.last - now).count()), [this, &from, &to, packet, crossed] {
+    cross_core(from, to, packet, crossed + 1);
+  });
+}
+
+/// The far access link, which the packet reaches at that time; where that link has no rate to queue for, all of it.
+void Internet::leave_core(Access& from, Access& to, PacketPtr packet, io::TimePoint at) {
   if (profile_.loss > 0 && core_noise_.uniform() < profile_.loss) return drop(CoreDrop::loss, *packet);
-  auto at = now + up.after + region_delay(from, *to);
   if (profile_.jitter > io::Duration::zero()) at += core_noise_.between({}, profile_.jitter);
 
-  const bool queued_at_the_far_end = to->down.direction().bits_per_second != 0;
+  const bool queued_at_the_far_end = to.down.direction().bits_per_second != 0;
   if (!queued_at_the_far_end) {
-    const auto down = to->down.cross(packet->GetSize(), at);
+    const auto down = to.down.cross(packet->GetSize(), at);
     if (down.drop) return drop(reason(*down.drop), *packet);
     at += down.after;
   }
-  at = in_order(from, *to, at);
+  at = in_order(from, to, at);
   ++counters_.forwarded;
-  const auto delay = ns3::NanoSeconds((at - now).count());
+  const auto delay = ns3::NanoSeconds((at - simulation_.now()).count());
   if (queued_at_the_far_end) {
-    ns3::Simulator::Schedule(delay, [this, to, packet = std::move(packet)] { enter_last_mile(*to, packet); });
+    ns3::Simulator::Schedule(delay, [this, &to, packet = std::move(packet)] { enter_last_mile(to, packet); });
   } else {
-    ns3::Simulator::Schedule(delay, [to, packet = std::move(packet)] { to->arrive(packet); });
+    ns3::Simulator::Schedule(delay, [&to, packet = std::move(packet)] { to.arrive(packet); });
   }
 }
 

@@ -20,6 +20,17 @@ namespace flaresim::net {
 /// One-way delays between regions, `[from][to]`.
 using DelayMatrix = std::vector<std::vector<io::Duration>>;
 
+/// Links inside of the core that do more than delay, and the ways over them.
+struct CoreLinks {
+  struct Link {
+    std::string name;  ///< names its random stream; unique
+    LinkDirection direction{};
+  };
+  std::vector<Link> links{};
+  /// `[from][to]`, both regions: numbers of links, in the order in which packets cross them.
+  std::vector<std::vector<std::vector<std::size_t>>> ways{};
+};
+
 /// What the core itself does to packets, beside the delay between regions.
 struct CoreProfile {
   io::Duration jitter{};  ///< added to a packet's delay, uniform in [0, jitter]
@@ -55,7 +66,9 @@ struct CoreCounters {
 /// 3. A packet that nobody's address matches is dropped.
 /// 4. Random numbers come from streams named after the sites, so adding a site changes no other's packets.
 /// 5. It outlives the run: packets that are under way hold on to it.
-/// 6. A port that is unplugged gives its addresses back. Its site number is never used again.
+/// 6. Where the core has links, packets cross those of their way one after the other, and wait in the queue of each;
+///    packets on a link stay in their order. Their delays take the place of those between regions.
+/// 7. A port that is unplugged gives its addresses back. Its site number is never used again.
 class Internet {
  public:
   using SiteId = std::size_t;
@@ -70,6 +83,9 @@ class Internet {
   /// The site holds other addresses from now on, as after a new lease; everything else about it stays.
   /// Fails, and changes nothing, with `errc::address_in_use` when another site holds one of them.
   io::Result<> readdress(SiteId site, const std::vector<io::IpAddress>& addresses);
+
+  /// From now on packets cross these links. Every way must be there.
+  void set_core(const CoreLinks& core);
 
   /// A delay that only packets from one site to another have, on top of everything else; makes paths
   /// asymmetric.
@@ -86,13 +102,17 @@ class Internet {
 
  private:
   class Access;
+  struct CoreLink;
 
   bool is_free(const io::IpAddress& address, const Access* but_for) const;
   void hold(Access& site, const std::vector<io::IpAddress>& addresses);
   void release(const Access& site);
   Access* route(const ns3::Packet& packet) const;
   void forward(Access& from, PacketPtr packet);
+  void cross_core(Access& from, Access& to, const PacketPtr& packet, std::size_t crossed);
+  void leave_core(Access& from, Access& to, PacketPtr packet, io::TimePoint at);
   void enter_last_mile(Access& to, const PacketPtr& packet);
+  io::Duration extra_delay(const Access& from, const Access& to) const;
   io::Duration region_delay(const Access& from, const Access& to) const;
   io::TimePoint in_order(const Access& from, const Access& to, io::TimePoint at);
   void drop(CoreDrop reason, const ns3::Packet& packet);
@@ -107,6 +127,8 @@ class Internet {
   std::unordered_map<std::uint64_t, Access*> v6_;  // by /64
   std::map<std::pair<SiteId, SiteId>, io::Duration> extra_;
   std::set<std::pair<SiteId, SiteId>> cuts_;
+  std::vector<CoreLink> core_links_;
+  std::vector<std::vector<std::vector<std::size_t>>> core_ways_;  ///< `[from][to]`; empty: there are no links
   std::unordered_map<std::uint64_t, io::TimePoint> last_delivery_;  // by ordered pair of sites
   std::size_t prune_at_ = 1024;
   Capture* capture_ = nullptr;

@@ -68,6 +68,7 @@ world::ScenarioError sweep_error(const Source& source, std::string message) {
 
 /// Whether giving one key a value gives the other one a value too, or changes whether it has one.
 bool touches(const std::string& changed, const std::string& key) {
+  if (changed == "topology" && world::topology_gives(key)) return true;
   return (changed + ".").starts_with(key + ".") || (key + ".").starts_with(changed + ".");
 }
 
@@ -78,9 +79,11 @@ class Planner {
       : file_(std::move(file)), assignments_(std::move(assignments)), axes_(std::move(axes)) {}
 
   tl::expected<Plan, world::ScenarioError> operator()() {
-    auto base = file_.read(assignments_);
+    for (auto& axis : axes_) axis.values = file_.values_of(axis);
+    auto base = sweeps_topologies() ? file_.read_without_topology(assignments_) : file_.read(assignments_);
     if (!base) return tl::unexpected(base.error());
     plan_.base = std::move(*base);
+    for (auto& axis : plan_.base.sweep) axis.values = file_.values_of(axis);
     if (auto error = merge_axes()) return tl::unexpected(*error);
     if (auto error = make_cells()) return tl::unexpected(*error);
     if (auto error = place_expectations()) return tl::unexpected(*error);
@@ -89,6 +92,14 @@ class Planner {
 
  private:
   using Error = std::optional<world::ScenarioError>;
+
+  /// On the command line, or in the file unless an assignment replaces that.
+  bool sweeps_topologies() const {
+    const std::string key = "topology";
+    if (std::ranges::find(axes_, key, &Axis::key) != axes_.end()) return true;
+    const auto set = std::ranges::find(assignments_, key, &world::Assignment::key) != assignments_.end();
+    return !set && file_.gives("sweep.topology", assignments_).value_or(false);
+  }
 
   /// How the command line gave a key another value; empty when it did not.
   std::string replacing_option(const std::string& key) const {

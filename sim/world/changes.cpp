@@ -36,7 +36,7 @@ void Changes::make(const Change& change) {
 }
 
 std::string Changes::at_gateway(Machine& machine, const Change& change) {
-  auto& gateway = *machine.gateway;
+  auto& gateway = world_.gateway_of(machine);
   switch (change.action) {
     case ChangeAction::reboot:
       gateway.reboot(change.off);

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+#include <map>
+#include <set>
 #include <stdexcept>
 
 #include "sim/world/nat_presets.h"
@@ -15,6 +18,9 @@ using multiformats::Multiaddr;
 // ones.
 std::string server_v4(std::size_t number) { return fmt::format("147.75.{}.10", 10 + number); }
 std::string server_v6(std::size_t number) { return fmt::format("2604:1380:{:x}::10", 0x10 + number); }
+/// By how much a header of IPv6 and a fragment header are longer than one of IPv4 (RFC 7915 §1.4).
+constexpr std::uint16_t clat_overhead_bytes = 28;
+
 constexpr std::size_t leases_a_block = 200;
 std::string gateway_v4(std::size_t number, std::size_t lease = 0) {
   return fmt::format("84.{}.{}.{}", 16 + lease / leases_a_block, 40 + number, 7 + lease % leases_a_block);
@@ -22,7 +28,6 @@ std::string gateway_v4(std::size_t number, std::size_t lease = 0) {
 std::string home_v6(std::size_t number, std::size_t lease = 0) {
   return fmt::format("2a02:8071:{:x}:{:x}::10", 0x40 + number, lease);
 }
-std::string lan_v4(std::size_t number) { return fmt::format("192.168.{}.10", 1 + number); }
 
 bool has(const std::vector<int>& versions, int version) {
   return std::find(versions.begin(), versions.end(), version) != versions.end();
@@ -42,37 +47,111 @@ T require(io::Result<T> result, const char* what) {
   return std::move(*result);
 }
 
+std::vector<nat::Behaviour> behaviours_of(const Draw& drawn) {
+  std::vector<nat::Behaviour> behaviours;
+  for (const auto& gateway : drawn.gateways) {
+    const auto behaviour = gateway.nat.empty() ? nat::Behaviour() : parse_nat(gateway.nat);
+    if (!behaviour) throw std::logic_error("no such NAT: " + gateway.nat);
+    behaviours.push_back(*behaviour);
+  }
+  return behaviours;
+}
+
+/// Where something is attached to the core; each place once.
+std::vector<std::size_t> regions_of(const Draw& drawn, const Geography& geography) {
+  std::set<std::size_t> regions;
+  for (const auto& name : drawn.relay_regions) regions.insert(geography.find(name));
+  for (const auto& name : drawn.observer_regions) regions.insert(geography.find(name));
+  for (const auto& gateway : drawn.gateways) {
+    if (!gateway.behind) regions.insert(geography.find(gateway.region));
+  }
+  return {regions.begin(), regions.end()};
+}
+
+net::DelayMatrix delays_between(const std::vector<std::size_t>& regions, Geography& geography) {
+  net::DelayMatrix delays;
+  for (const auto from : regions) {
+    auto& row = delays.emplace_back();
+    for (const auto to : regions) row.push_back(geography.delay(from, to));
+  }
+  return delays;
+}
+
+net::LinkDirection direction_of(const topologies::CoreLink& link) {
+  const std::chrono::duration<double> seconds = link.queue;
+  return {.delay = link.delay,
+          .jitter = link.jitter,
+          .bits_per_second = link.bits_per_second,
+          .queue_bytes = static_cast<std::uint64_t>(
+              std::llround(seconds.count() * static_cast<double>(link.bits_per_second) / 8)),
+          .loss = link.loss};
+}
+
+/// The links that packets between these regions cross; none where no link does anything but delay.
+net::CoreLinks links_between(const std::vector<std::size_t>& regions, Geography& geography) {
+  net::CoreLinks core;
+  const auto does_more = [](const topologies::CoreGraph::Edge& edge) {
+    return edge.link.bits_per_second > 0 || edge.link.loss > 0 || edge.link.jitter > io::Duration::zero();
+  };
+  const auto& edges = geography.core()->edges();
+  if (std::ranges::none_of(edges, does_more)) return core;
+  std::map<topologies::CoreGraph::Hop, std::size_t> numbers;
+  for (const auto from : regions) {
+    auto& row = core.ways.emplace_back();
+    for (const auto to : regions) {
+      auto& way = row.emplace_back();
+      for (const auto hop : geography.way(from, to)) {
+        const auto [number, is_new] = numbers.emplace(hop, core.links.size());
+        if (is_new) core.links.push_back({std::to_string(hop), direction_of(edges[hop / 2].link)});
+        way.push_back(number->second);
+      }
+    }
+  }
+  return core;
+}
+
 }  // namespace
 
-PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, const Draw& drawn,
+PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, Geography& geography, const Draw& drawn,
                      const io::Random& random, engine::SimulationOptions options,
                      const node::NodeProfile& profile, const Tap& tap)
     : scenario_(scenario),
       data_(data),
+      geography_(geography),
       random_(random),
       profile_(profile),
       tap_(tap),
       simulation_(options),
-      internet_(
-          std::make_unique<net::Internet>(simulation_, data.regions().one_way(), random.derive("internet"))),
+      regions_(regions_of(drawn, geography)),
+      internet_(std::make_unique<net::Internet>(simulation_, delays_between(regions_, geography),
+                                                random.derive("internet"))),
       relay_(drawn.relay),
       relays_(drawn.relay_regions.size()) {
+  if (geography.core()) internet_->set_core(links_between(regions_, geography));
   for (const auto& region : drawn.relay_regions) {
-    add_server(fmt::format("R{}", servers_.size() + 1), servers_.size(), region, scenario.relays.access);
+    add_server(fmt::format("R{}", servers_.size() + 1), region, scenario.relays.access);
   }
   for (const auto& region : drawn.observer_regions) {
-    add_server(fmt::format("O{}", servers_.size() + 1 - relays_), servers_.size(), region, "none");
+    add_server(fmt::format("O{}", servers_.size() + 1 - relays_), region, "none");
   }
-  a_ = make_peer("A", drawn.a, 0);
-  b_ = make_peer("B", drawn.b, 1);
+  const auto behaviours = behaviours_of(drawn);
+  const auto plan = plan_addresses(drawn, behaviours);
+  add_gateways(drawn, behaviours, plan);
+  a_ = make_peer("A", drawn, drawn.host_a, plan.host_a);
+  b_ = make_peer("B", drawn, drawn.host_b, plan.host_b);
 
   for (std::size_t i = 0; i < relays_; ++i) {
     servers_[i].node->start_relay_service();
-    internet_->set_extra_delay(a_.site, servers_[i].site, scenario.relays.asymmetry);
+    for (const auto site : a_.sites) {
+      internet_->set_extra_delay(site, servers_[i].sites.front(), scenario.relays.asymmetry);
+    }
   }
-  if (!drawn.path) {
-    internet_->cut(a_.site, b_.site);
-    internet_->cut(b_.site, a_.site);
+  for (const auto a : a_.sites) {
+    for (const auto b : b_.sites) {
+      if (drawn.path || a == b) continue;
+      internet_->cut(a, b);
+      internet_->cut(b, a);
+    }
   }
 }
 
@@ -111,7 +190,8 @@ void PairWorld::start(Machine& machine) {
   for (const auto transport : scenario_.transports) {
     for (const char* any : {"0.0.0.0", "::"}) {
       const auto address = boost::asio::ip::make_address(any);
-      if (!has(scenario_.ip, address.is_v4() ? 4 : 6)) continue;
+      const auto same_version = [&](const auto& own) { return own.is_v4() == address.is_v4(); };
+      if (std::ranges::none_of(machine.host->addresses(), same_version)) continue;
       require(
           machine.node->swarm().listen(Multiaddr::from_endpoint({address, port}, wire_transport(transport))),
           "listen");
@@ -119,8 +199,26 @@ void PairWorld::start(Machine& machine) {
   }
 }
 
-void PairWorld::add_server(const std::string& name, std::size_t number, const std::string& region,
-                           const std::string& access) {
+net::Site PairWorld::site_of(const std::string& name, const std::string& region, const std::string& access,
+                             std::vector<io::IpAddress> addresses) {
+  const auto number = std::ranges::find(regions_, geography_.find(region)) - regions_.begin();
+  return {.name = name,
+          .region = static_cast<std::size_t>(number),
+          .link = data_.access(access),
+          .addresses = std::move(addresses)};
+}
+
+net::LinkProfile PairWorld::stretched(const std::string& access, const std::string& from,
+                                      const std::string& to) {
+  auto link = data_.access(access);
+  if (from == to) return link;
+  link.up.delay += geography_.delay(geography_.find(from), geography_.find(to));
+  link.down.delay += geography_.delay(geography_.find(to), geography_.find(from));
+  return link;
+}
+
+void PairWorld::add_server(const std::string& name, const std::string& region, const std::string& access) {
+  const auto number = servers_.size();
   std::vector<io::IpAddress> addresses;
   if (has(scenario_.ip, 4)) addresses.push_back(boost::asio::ip::make_address(server_v4(number)));
   if (has(scenario_.ip, 6)) addresses.push_back(boost::asio::ip::make_address(server_v6(number)));
@@ -128,63 +226,84 @@ void PairWorld::add_server(const std::string& name, std::size_t number, const st
   Machine machine;
   machine.name = name;
   machine.host = std::make_unique<net::Host>(simulation_, addresses, random_.derive(name));
-  machine.site =
-      require(internet_->attach(machine.host->port(), net::Site{name, data_.regions().find(region).value(),
-                                                                data_.access(access), addresses}),
-              "attach");
+  machine.sites = {
+      require(internet_->attach(machine.host->port(), site_of(name, region, access, addresses)), "attach")};
   start(machine);
   servers_.push_back(std::move(machine));
 }
 
+void PairWorld::add_gateways(const Draw& drawn, const std::vector<nat::Behaviour>& behaviours,
+                             const AddressPlan& plan) {
+  for (std::size_t i = 0; i < drawn.gateways.size(); ++i) {
+    const auto& place = drawn.gateways[i];
+    auto& gateway = gateways_.emplace_back();
+    gateway.name = place.name;
+    gateway.behind = place.behind;
+    const auto* outer_plan = place.behind ? &plan.gateways[*place.behind] : nullptr;
+    gateway.box = std::make_unique<GatewayBox>(simulation_, place.kind, behaviours[i], plan.gateways[i],
+                                               outer_plan, random_.derive("gateway/" + place.name));
+    const auto& addresses = plan.gateways[i].outside;
+    if (place.behind) {
+      auto& outer = gateways_[*place.behind];
+      const auto link = stretched(place.access, place.region, drawn.gateways[*place.behind].region);
+      require(outer.box->attach(gateway.box->outside(), addresses, link), "attach");
+      gateway.site = outer.site;
+    } else {
+      gateway.site = require(internet_->attach(gateway.box->outside(),
+                                               site_of(place.name, place.region, place.access, addresses)),
+                             "attach");
+    }
+  }
+}
+
+net::NatBox& PairWorld::gateway_of(const Machine& machine) {
+  for (std::optional<std::size_t> at = machine.gateway; at; at = gateways_[*at].behind) {
+    if (auto* nat = gateways_[*at].box->nat()) return *nat;
+  }
+  throw std::logic_error("nothing on the way of " + machine.name + " keeps a table");
+}
+
 std::string PairWorld::renumber(Machine& machine) {
   ++machine.leases;
-  const auto v4 = boost::asio::ip::make_address(gateway_v4(machine.number, machine.leases));
+  auto& gateway = gateways_[machine.gateway];
+  auto& nat = gateway_of(machine);
+  if (gateway.behind || gateway.box->nat() != &nat)
+    throw std::logic_error("the lease is not of " + gateway.name);
+  const auto v4 = boost::asio::ip::make_address(gateway_v4(machine.gateway, machine.leases));
   const auto v6 = boost::asio::ip::make_address(home_v6(machine.number, machine.leases));
-  const bool translated = !machine.gateway->outside_addresses().empty();
+  const bool translated = !nat.outside_addresses().empty();
   std::vector<io::IpAddress> own, outside;
   for (const auto& address : machine.host->addresses()) {
     outside.push_back(address.is_v4() ? v4 : v6);
     own.push_back(address.is_v4() && translated ? address : outside.back());
   }
-  if (translated) machine.gateway->change_address({v4});
+  if (translated) nat.change_address({v4});
   machine.host->readdress(0, own);
-  require(machine.gateway->readdress(machine.host->port(), own), "readdress");
-  require(internet_->readdress(machine.site, outside), "readdress");
+  require(nat.readdress(machine.host->port(), own), "readdress");
+  require(internet_->readdress(gateway.site, outside), "readdress");
   std::string text;
   for (const auto& address : outside) text += (text.empty() ? "" : " ") + address.to_string();
   return text;
 }
 
-Machine PairWorld::make_peer(const std::string& name, const PeerKind& kind, std::size_t number) {
-  const auto behaviour = parse_nat(kind.nat);
-  if (!behaviour) throw std::logic_error("no such NAT: " + kind.nat);
-
-  std::vector<io::IpAddress> own;      // of the host
-  std::vector<io::IpAddress> outside;  // as the Internet routes them
-  std::optional<io::IpAddress> translated;
-  if (has(scenario_.ip, 4)) {
-    const auto gateway = boost::asio::ip::make_address(gateway_v4(number));
-    outside.push_back(gateway);
-    own.push_back(behaviour->translate == nat::Translate::on ? boost::asio::ip::make_address(lan_v4(number))
-                                                             : gateway);
-    if (behaviour->translate == nat::Translate::on) translated = gateway;
-  }
-  if (has(scenario_.ip, 6)) {
-    own.push_back(boost::asio::ip::make_address(home_v6(number)));
-    outside.push_back(own.back());
-  }
-
+Machine PairWorld::make_peer(const std::string& name, const Draw& drawn, const HostPlace& place,
+                             const std::vector<std::vector<io::IpAddress>>& addresses) {
   Machine machine;
   machine.name = name;
-  machine.number = number;
-  machine.host = std::make_unique<net::Host>(simulation_, own, random_.derive(name));
-  machine.gateway =
-      std::make_unique<net::NatBox>(simulation_, *behaviour, translated, random_.derive("gateway/" + name));
-  require(machine.gateway->attach(machine.host->port(), own, net::LinkProfile{}), "attach");
-  machine.site = require(
-      internet_->attach(machine.gateway->outside(), net::Site{name, data_.regions().find(kind.region).value(),
-                                                              data_.access(kind.access), outside}),
-      "attach");
+  machine.gateway = place.behind.front();
+  machine.number = name == "A" ? 0 : 1;
+  for (std::size_t i = 0; i < place.behind.size(); ++i) {
+    net::Interface interface { .addresses = addresses[i], .metric = static_cast<std::uint32_t>(i) };
+    if (drawn.gateways[place.behind[i]].kind == GatewayKind::clat) interface.mtu_bytes -= clat_overhead_bytes;
+    if (i == 0)
+      machine.host = std::make_unique<net::Host>(simulation_, std::move(interface), random_.derive(name));
+    else
+      machine.host->add_interface(std::move(interface));
+    auto& gateway = gateways_[place.behind[i]];
+    const auto link = stretched(place.access, place.region, drawn.gateways[place.behind[i]].region);
+    require(gateway.box->attach(machine.host->port(i), addresses[i], link), "attach");
+    machine.sites.push_back(gateway.site);
+  }
   start(machine);
   return machine;
 }

@@ -10,21 +10,33 @@
 #include "sim/net/host.h"
 #include "sim/net/internet.h"
 #include "sim/net/nat_box.h"
+#include "sim/world/address_plan.h"
 #include "sim/world/draw.h"
+#include "sim/world/gateway_box.h"
+#include "sim/world/geography.h"
 #include "sim/world/scenario.h"
 #include "sim/world/world_data.h"
 
 namespace flaresim::world {
 
-/// A host on the Internet with a peer on it, behind a gateway or not.
+/// A host with a peer on it, on the Internet or behind gateways.
 struct Machine {
   std::string name;
   std::unique_ptr<net::Host> host;
-  std::unique_ptr<net::NatBox> gateway;  ///< null for public servers
   std::unique_ptr<node::Node> node;
-  net::Internet::SiteId site = 0;
-  std::size_t number = 0;  ///< of a peer; its addresses follow from it
-  std::size_t leases = 0;  ///< how often it was renumbered
+  /// Where it is reached: a server's own, those of a peer's outermost gateways.
+  std::vector<net::Internet::SiteId> sites{};
+  std::size_t gateway = 0;  ///< of a peer: number of the one that its first interface is behind
+  std::size_t number = 0;   ///< of a peer; its addresses follow from it
+  std::size_t leases = 0;   ///< how often it was renumbered
+};
+
+/// A NAT or firewall on a peer's way to the Internet.
+struct Gateway {
+  std::string name;
+  std::unique_ptr<GatewayBox> box;
+  std::optional<std::size_t> behind{};  ///< number of another one; nothing: the Internet
+  net::Internet::SiteId site = 0;       ///< of the outermost gateway on the way
 };
 
 /// The small world of one trial: two peers behind their gateways, relays, observers, and the Internet
@@ -42,9 +54,9 @@ class PairWorld {
   /// Lets an onlooker put its hooks into the profile of a machine's peer, before there is one.
   using Tap = std::function<void(const std::string& machine, swarm::SwarmProfile& profile)>;
 
-  PairWorld(const Scenario& scenario, const WorldData& data, const Draw& drawn, const io::Random& random,
-            engine::SimulationOptions options = {}, const node::NodeProfile& profile = {},
-            const Tap& tap = {});
+  PairWorld(const Scenario& scenario, const WorldData& data, Geography& geography, const Draw& drawn,
+            const io::Random& random, engine::SimulationOptions options = {},
+            const node::NodeProfile& profile = {}, const Tap& tap = {});
   ~PairWorld();
   PairWorld(const PairWorld&) = delete;
   PairWorld& operator=(const PairWorld&) = delete;
@@ -54,6 +66,8 @@ class PairWorld {
   net::Internet& internet() { return *internet_; }
   Machine& a() { return a_; }
   Machine& b() { return b_; }
+  /// Each after the one that it is behind.
+  std::vector<Gateway>& gateways() { return gateways_; }
   /// Relays first, then observers.
   std::vector<Machine>& servers() { return servers_; }
   Machine& relay() { return servers_[relay_]; }
@@ -66,24 +80,34 @@ class PairWorld {
   /// Another lease for a peer's home: an outside IPv4 address and an IPv6 prefix that nobody had before. The
   /// host has the new addresses at once. Says what they are.
   std::string renumber(Machine& machine);
+  /// The NAT that is nearest to a peer's first interface.
+  net::NatBox& gateway_of(const Machine& machine);
 
   void for_each_machine(const std::function<void(Machine&)>& visit);
   void shut_down();
 
  private:
-  struct Placement;
-  void add_server(const std::string& name, std::size_t number, const std::string& region,
-                  const std::string& access);
-  Machine make_peer(const std::string& name, const PeerKind& kind, std::size_t number);
+  void add_gateways(const Draw& drawn, const std::vector<nat::Behaviour>& behaviours,
+                    const AddressPlan& plan);
+  void add_server(const std::string& name, const std::string& region, const std::string& access);
+  Machine make_peer(const std::string& name, const Draw& drawn, const HostPlace& place,
+                    const std::vector<std::vector<io::IpAddress>>& addresses);
+  /// The link with the way between two regions added to it, as a tunnel has it.
+  net::LinkProfile stretched(const std::string& access, const std::string& from, const std::string& to);
+  net::Site site_of(const std::string& name, const std::string& region, const std::string& access,
+                    std::vector<io::IpAddress> addresses);
   void start(Machine& machine);
 
   const Scenario& scenario_;
   const WorldData& data_;
+  Geography& geography_;
   io::Random random_;
   node::NodeProfile profile_;
   Tap tap_;
   engine::Simulation simulation_;
+  std::vector<std::size_t> regions_;  ///< where there are sites, as the geography counts them
   std::unique_ptr<net::Internet> internet_;
+  std::vector<Gateway> gateways_;
   std::vector<Machine> servers_;
   Machine a_;
   Machine b_;

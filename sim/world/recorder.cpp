@@ -27,11 +27,11 @@ PairWorld::Tap Recorder::tap() {
 void Recorder::attach(PairWorld& world) {
   if (options_.timeline) trace(world);
   if (!options_.captures.packets) return;
-  for (auto* machine : {&world.a(), &world.b()}) {
-    const auto name = machine->name == "A" ? "a" : "b";
-    machine->host->capture(capture(world, fmt::format("{}-host", name)));
-    machine->gateway->capture_inside(capture(world, fmt::format("{}-nat-inside", name)));
-    machine->gateway->capture_outside(capture(world, fmt::format("{}-nat-outside", name)));
+  world.a().host->capture(capture(world, "a-host"));
+  world.b().host->capture(capture(world, "b-host"));
+  for (auto& gateway : world.gateways()) {
+    gateway.box->capture_inside(capture(world, gateway.name + "-inside"));
+    gateway.box->capture_outside(capture(world, gateway.name + "-outside"));
   }
   world.relay().host->capture(capture(world, "relay"));
 }
@@ -66,20 +66,22 @@ void Recorder::trace(PairWorld& world) {
         [say, name = machine.name](std::string_view what, const std::string& detail) {
           say(name, what, detail);
         });
-    if (!machine.gateway) return;
-    machine.host->on_syn([say, name = machine.name](const net::SynEvent& syn) {
+  });
+  for (auto* machine : {&world.a(), &world.b()}) {
+    machine->host->on_syn([say, name = machine->name](const net::SynEvent& syn) {
       say(name, fmt::format("{}.{}", syn.ack ? "syn-ack" : "syn", syn.sent ? "sent" : "received"),
           fmt::format("{} {} {}", io::to_string(syn.local), syn.sent ? "->" : "<-",
                       io::to_string(syn.remote)));
     });
-    auto name = "nat-" + std::string(machine.name == "A" ? "a" : "b");
-    machine.gateway->on_verdict([say, name = std::move(name)](const net::NatEvent& event) {
+  }
+  for (auto& gateway : world.gateways()) {
+    gateway.box->on_verdict([say, name = gateway.name](const net::NatEvent& event) {
       if (event.forwarded) return;
       say(name, event.answered ? "nat.answer" : "nat.drop",
           fmt::format("{}: {}", event.restarting ? "restarting" : nat::to_string(event.rule),
                       net::to_string(event.packet)));
     });
-  });
+  }
 }
 
 void Recorder::say(const PairWorld& world, const std::string& node, std::string_view what,

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "sim/world/scenario_reader.h"
+#include "sim/world/topology.h"
 #include "sim/world/world_data.h"
 
 namespace flaresim::world {
@@ -28,11 +29,13 @@ class ScenarioReader {
   ScenarioReader(Vocabulary vocabulary, std::string data)
       : vocabulary_(std::move(vocabulary)), data_(std::move(data)) {}
 
-  tl::expected<Scenario, ScenarioError> read(const Value& root) {
+  /// `peers_needed`: they may be missing where a topology is still to come.
+  tl::expected<Scenario, ScenarioError> read(const Value& root, bool peers_needed = true) {
     Scenario scenario;
     Keys keys(reader_, root, "",
-              {"name", "description", "trials", "seed", "time_limit", "transports", "ip", "protocol", "peers",
-               "relays", "observers", "unreachable_pairs", "events", "expect", "sweep"});
+              {"name", "description", "trials", "seed", "time_limit", "transports", "ip", "protocol",
+               "topology", "set", "gateways", "core", "peers", "relays", "observers", "unreachable_pairs",
+               "events", "expect", "sweep"});
     if (const auto* name = keys.need("name")) scenario.name = read_name(*name);
     if (const auto* text = keys.find("description")) scenario.description = reader_.text(*text);
     if (const auto* count = keys.find("trials")) scenario.trials = reader_.whole(*count, 1, max_trials);
@@ -43,22 +46,36 @@ class ScenarioReader {
       scenario.time_limit = reader_.duration(*limit, 1ms, max_time_limit);
     }
     if (const auto* list = keys.find("transports")) scenario.transports = read_transports(*list);
-    if (const auto* list = keys.find("ip")) scenario.ip = read_ip(*list);
     if (const auto* protocol = keys.find("protocol")) scenario.protocol = read_protocol(*protocol);
-    if (const auto* peers = keys.need("peers")) read_peers(*peers, scenario);
-    if (const auto* relays = keys.find("relays")) scenario.relays = read_relays(*relays);
-    if (const auto* count = keys.find("observers")) {
-      scenario.observers = static_cast<int>(reader_.whole(*count, 0, max_observers));
-    }
     if (const auto* share = keys.find("unreachable_pairs")) scenario.unreachable_pairs = reader_.rate(*share);
     if (const auto* events = keys.find("events")) scenario.events = read_events(reader_, *events);
     if (const auto* expect = keys.find("expect")) scenario.expect = read_expectations(reader_, *expect);
     if (const auto* sweep = keys.find("sweep")) scenario.sweep = read_sweep(reader_, *sweep);
+    read_world(keys, peers_needed, scenario);
     if (reader_.error()) return tl::unexpected(*reader_.error());
     return scenario;
   }
 
  private:
+  /// What a topology may give.
+  void read_world(Keys& keys, bool peers_needed, Scenario& scenario) {
+    if (const auto* core = keys.find("core")) {
+      scenario.core = read_core(reader_, *core);
+      vocabulary_.regions.clear();
+      if (!scenario.core) return;
+      for (const auto& vertex : scenario.core->graph->vertices()) vocabulary_.regions.push_back(vertex.name);
+    }
+    if (const auto* list = keys.find("ip")) scenario.ip = read_ip(*list);
+    const auto* gateways = keys.find("gateways");
+    if (gateways) scenario.gateways = read_gateways(reader_, *gateways, vocabulary_);
+    const auto* peers = peers_needed ? keys.need("peers") : keys.find("peers");
+    if (peers) read_peers(*peers, scenario);
+    if (gateways) check_gateways(reader_, *gateways, scenario);
+    if (const auto* relays = keys.find("relays")) scenario.relays = read_relays(*relays);
+    if (const auto* observers = keys.find("observers")) read_observers(*observers, scenario);
+    check_asymmetry(keys, scenario);
+  }
+
   /// The name becomes part of a folder's name.
   std::string read_name(const Value& value) {
     auto name = reader_.text(value);
@@ -129,13 +146,15 @@ class ScenarioReader {
 
   void read_peers(const Value& value, Scenario& scenario) {
     Keys keys(reader_, value, "peers", {"a", "b"});
-    if (const auto* a = keys.need("a")) scenario.a = read_peer(*a, "peers.a");
-    if (const auto* b = keys.need("b")) scenario.b = read_peer(*b, "peers.b");
+    if (const auto* a = keys.need("a")) scenario.a = read_peer(*a, "peers.a", scenario);
+    if (const auto* b = keys.need("b")) scenario.b = read_peer(*b, "peers.b", scenario);
   }
 
-  PeerSpec read_peer(const Value& value, const std::string& where) {
+  PeerSpec read_peer(const Value& value, const std::string& where, const Scenario& scenario) {
     PeerSpec peer;
-    Keys keys(reader_, value, where, {"nat", "region", "access", "population"});
+    Keys keys(reader_, value, where, {"nat", "region", "access", "population", "behind", "ip"});
+    if (const auto* ip = keys.find("ip")) peer.ip = read_own_ip(*ip, where, scenario);
+    if (const auto* behind = keys.find("behind")) peer.behind = read_behind(*behind, keys, where, scenario);
     const auto* nat = keys.find("nat");
     const auto* region = keys.find("region");
     const auto* access = keys.find("access");
@@ -160,6 +179,66 @@ class ScenarioReader {
     return peer;
   }
 
+  std::vector<int> read_own_ip(const Value& value, const std::string& where, const Scenario& scenario) {
+    auto versions = read_ip(value);
+    for (const auto version : versions) {
+      if (std::ranges::find(scenario.ip, version) != scenario.ip.end()) continue;
+      reader_.fail(value.place,
+                   fmt::format("{}.ip has version {}, which the scenario's ip has not", where, version));
+    }
+    return versions;
+  }
+
+  std::vector<std::string> read_behind(const Value& value, const Keys& keys, const std::string& where,
+                                       const Scenario& scenario) {
+    std::vector<std::string> names;
+    for (const auto& gateway : scenario.gateways) names.push_back(gateway.name);
+    for (const auto* key : {"nat", "population"}) {
+      const auto* given = keys.find(key);
+      if (!given) continue;
+      reader_.fail(given->place, fmt::format("{} is behind gateways, so that it has no {} of its own; set "
+                                             "gateways.NAME.nat instead",
+                                             where, key));
+    }
+    std::vector<std::string> behind;
+    for (const auto* item : reader_.list(value)) behind.push_back(reader_.name(*item, "gateway", names));
+    return behind;
+  }
+
+  void read_observers(const Value& value, Scenario& scenario) {
+    const auto* count = &value;
+    if (value.kind == Value::Kind::map) {
+      Keys keys(reader_, value, "observers", {"count", "region"});
+      count = keys.need("count");
+      if (const auto* region = keys.find("region")) {
+        scenario.observer_location = read_location(reader_, *region, vocabulary_);
+      }
+    }
+    if (count) scenario.observers = static_cast<int>(reader_.whole(*count, 0, max_observers));
+  }
+
+  /// A delay of A's own needs a way to the core that B does not share.
+  void check_asymmetry(const Keys& keys, const Scenario& scenario) {
+    if (scenario.relays.asymmetry == 0s || reader_.error()) return;
+    const auto top = [&](std::string name) {
+      for (bool more = true; std::exchange(more, false);) {
+        for (const auto& gateway : scenario.gateways) {
+          if (gateway.name != name || gateway.behind.empty()) continue;
+          name = gateway.behind;
+          more = true;
+        }
+      }
+      return name;
+    };
+    for (const auto& a : scenario.a.behind) {
+      for (const auto& b : scenario.b.behind) {
+        if (top(a) != top(b)) continue;
+        reader_.fail(keys.find("relays")->place,
+                     fmt::format("relays.asymmetry is of A alone, but A and B are both behind '{}'", top(a)));
+      }
+    }
+  }
+
   RelaySpec read_relays(const Value& value) {
     RelaySpec relays;
     Keys keys(reader_, value, "relays", {"count", "region", "access", "asymmetry"});
@@ -167,7 +246,7 @@ class ScenarioReader {
       relays.count = static_cast<int>(reader_.whole(*count, 1, max_relays));
     }
     if (const auto* region = keys.find("region")) {
-      relays.region = reader_.name(*region, "region", vocabulary_.regions);
+      relays.location = read_location(reader_, *region, vocabulary_);
     }
     if (const auto* access = keys.find("access")) {
       relays.access = reader_.name(*access, "access link", vocabulary_.accesses);
@@ -216,10 +295,58 @@ std::string_view to_string(Roles roles) {
   return "?";
 }
 
+std::string_view to_string(GatewayKind kind) {
+  switch (kind) {
+    case GatewayKind::nat:
+      return "nat";
+    case GatewayKind::nat64:
+      return "nat64";
+    case GatewayKind::clat:
+      return "clat";
+    case GatewayKind::aftr:
+      return "aftr";
+    case GatewayKind::ds_lite_home:
+      return "ds-lite";
+    case GatewayKind::nptv6:
+      return "nptv6";
+  }
+  return "?";
+}
+
+std::string_view to_string(Placement placement) {
+  switch (placement) {
+    case Placement::random:
+      return "random";
+    case Placement::fixed:
+      return "fixed";
+    case Placement::near_a:
+      return "near-a";
+    case Placement::near_b:
+      return "near-b";
+    case Placement::on_path:
+      return "on-path";
+    case Placement::far:
+      return "far";
+  }
+  return "?";
+}
+
 std::string to_string(const ScenarioError& error) {
   if (error.line > 0) return fmt::format("{}:{}:{}: {}", error.file, error.line, error.column, error.message);
   if (error.column > 1) return fmt::format("{}: character {}: {}", error.file, error.column, error.message);
   return fmt::format("{}: {}", error.file, error.message);
+}
+
+namespace {
+
+constexpr std::string_view topology_key = "topology";
+constexpr std::array<std::string_view, 6> keys_of_topologies{"gateways", "core",      "peers",
+                                                             "relays",   "observers", "ip"};
+
+}  // namespace
+
+bool topology_gives(std::string_view key) {
+  return std::ranges::find(keys_of_topologies, key.substr(0, key.find('.'))) != keys_of_topologies.end();
 }
 
 struct ScenarioFile::Document {
@@ -227,12 +354,46 @@ struct ScenarioFile::Document {
   Vocabulary vocabulary;
   std::string data;
 
+  /// The assignments that hold: those to `topology` come first, for what they bring in lies below the others.
   tl::expected<Value, ScenarioError> with(const std::vector<Assignment>& assignments) const {
     auto changed = root;
     for (const auto& assignment : assignments) {
+      if (assignment.key != topology_key) continue;
+      if (auto error = assign(changed, assignment)) return tl::unexpected(*error);
+    }
+    const auto* topology = find_value(changed, topology_key);
+    if (topology && topology->kind != Value::Kind::null) {
+      const auto name = *topology;
+      if (auto error = apply_topology(changed, name, data)) return tl::unexpected(*error);
+    }
+    if (const auto* set = find_value(root, "set")) {
+      if (auto error = apply_set(changed, *set)) return tl::unexpected(*error);
+    }
+    for (const auto& assignment : assignments) {
+      if (assignment.key == topology_key) continue;
       if (auto error = assign(changed, assignment)) return tl::unexpected(*error);
     }
     return changed;
+  }
+
+  /// What stands over every topology: under `set`, and in assignments.
+  tl::expected<std::vector<Condition>, ScenarioError> over_topologies(
+      const std::vector<Assignment>& assignments) const {
+    std::vector<Condition> set;
+    const auto add = [&](const std::string& key, std::string value) {
+      std::erase_if(set, [&](const auto& known) { return known.key == key; });
+      set.push_back({key, std::move(value)});
+    };
+    if (const auto* own = find_value(root, "set")) {
+      for (const auto& entry : own->entries) add(entry.key, flow_text(entry.value));
+    }
+    for (const auto& assignment : assignments) {
+      if (!topology_gives(assignment.key)) continue;
+      auto alone = Value::empty(Value::Kind::map, root.place);
+      if (auto error = assign(alone, assignment)) return tl::unexpected(*error);
+      add(assignment.key, flow_text(*find_value(alone, assignment.key)));
+    }
+    return set;
   }
 };
 
@@ -252,6 +413,29 @@ tl::expected<Scenario, ScenarioError> ScenarioFile::read(const std::vector<Assig
   return ScenarioReader(document_->vocabulary, document_->data).read(*root);
 }
 
+tl::expected<Scenario, ScenarioError> ScenarioFile::read_without_topology(
+    const std::vector<Assignment>& assignments) const {
+  auto set = document_->over_topologies(assignments);
+  if (!set) return tl::unexpected(set.error());
+  auto others = assignments;
+  std::erase_if(others, [](const auto& assignment) {
+    return assignment.key == topology_key || topology_gives(assignment.key);
+  });
+  auto bare = *document_;
+  std::erase_if(bare.root.entries,
+                [](const auto& entry) { return entry.key == topology_key || entry.key == "set"; });
+  const auto root = bare.with(others);
+  if (!root) return tl::unexpected(root.error());
+  auto scenario = ScenarioReader(document_->vocabulary, document_->data).read(*root, false);
+  if (scenario) scenario->set = std::move(*set);
+  return scenario;
+}
+
+std::vector<std::string> ScenarioFile::values_of(const Axis& axis) const {
+  const auto all = axis.key == topology_key && axis.values == std::vector<std::string>{"all"};
+  return all ? topology_names(document_->data) : axis.values;
+}
+
 tl::expected<bool, ScenarioError> ScenarioFile::gives(const std::string& key,
                                                       const std::vector<Assignment>& assignments) const {
   const auto root = document_->with(assignments);
@@ -265,6 +449,23 @@ ScenarioError ScenarioFile::complain(const Assignment& own, const std::vector<As
   if (!root) return root.error();
   const auto found = find_own(*root, own);
   return error_at(found.entry ? found.entry->place : root->place, std::move(message)).value();
+}
+
+tl::expected<Topology, ScenarioError> load_topology(const std::string& name, const std::string& data) {
+  const auto world = WorldData::load(data);
+  if (!world) return tl::unexpected(world.error());
+  const Place place{"topology " + name, 0, 0};
+  auto word = Value::empty(Value::Kind::scalar, place);
+  word.scalar = name;
+  auto root = Value::empty(Value::Kind::map, place);
+  root.entries.push_back({"name", place, word});
+  Topology topology{.name = name, .summary = "", .scenario = {}, .has_relays = false};
+  if (auto error = apply_topology(root, word, data, &topology.summary)) return tl::unexpected(*error);
+  auto scenario = ScenarioReader({world->region_names(), world->access_names()}, data).read(root);
+  if (!scenario) return tl::unexpected(scenario.error());
+  topology.scenario = std::move(*scenario);
+  topology.has_relays = find_value(root, "relays") != nullptr;
+  return topology;
 }
 
 tl::expected<Scenario, ScenarioError> load_scenario(const std::string& path,

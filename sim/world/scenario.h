@@ -5,10 +5,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "protocols/io/result.h"
 #include "protocols/io/time.h"
+#include "topologies/generators.h"
 
 namespace flaresim::world {
 
@@ -56,14 +58,76 @@ struct Population {
 
 /// One side of the pair: a fixed kind, or drawn anew for each trial.
 struct PeerSpec {
-  PeerKind kind;
+  PeerKind
+      kind;  ///< when it is `behind` gateways, they have the NATs, and `access` is its link to each of them
   std::optional<Population> population;
+  /// Gateways, one for each interface of the host; empty: a gateway of its own, of this kind.
+  std::vector<std::string> behind;
+  std::vector<int> ip;  ///< IP versions of the host; empty: those of the scenario
   bool operator==(const PeerSpec&) const = default;
+};
+
+/// What a gateway does with packets.
+enum class GatewayKind {
+  nat,           ///< a NAT or firewall
+  nat64,         ///< the same, for hosts that have IPv6 only (RFC 6146)
+  clat,          ///< the customer side of 464XLAT (RFC 6877), on a host that has IPv6 only; behind a NAT64
+  aftr,          ///< a carrier's NAT at the end of DS-Lite tunnels (RFC 6333)
+  ds_lite_home,  ///< the other end of such a tunnel, at home; right behind an AFTR
+  nptv6,         ///< one IPv6 prefix for another (RFC 6296)
+};
+std::string_view to_string(GatewayKind kind);
+
+/// A box that a topology names.
+struct GatewaySpec {
+  std::string name;  ///< as traces and captures call it
+  GatewayKind kind = GatewayKind::nat;
+  std::string nat;  ///< as `parse_nat` reads it; as written, for reports; empty for kinds that keep no table
+  /// Empty: where the gateway is that this one is behind; on the Internet, drawn. In another region than that, the
+  /// way between the two is part of the link, as of a tunnel.
+  std::string region;
+  std::string access = "none";  ///< the link to what it is behind
+  std::string behind;           ///< another gateway; empty: the Internet
+  int addresses = 1;            ///< IPv4 addresses outside, of one with a NAT; from 1 to `max_addresses`
+  static constexpr int max_addresses = 64;
+  bool operator==(const GatewaySpec&) const = default;
+};
+
+/// The Internet's core as a graph, instead of the delays between regions. Its vertices are then the regions.
+struct CoreSpec {
+  /// A file in GraphML or DOT. The digest tells of a file that has changed since.
+  struct File {
+    std::string path;
+    std::string digest;
+  };
+  std::variant<File, topologies::Waxman, topologies::BarabasiAlbert, topologies::Tiered> origin;
+  std::uint64_t seed = 1;       ///< of a generator
+  topologies::CoreLink link{};  ///< what a generator gives every link, but for the delay
+  std::shared_ptr<const topologies::CoreGraph> graph;
+
+  friend bool operator==(const CoreSpec& a, const CoreSpec& b) { return *a.graph == *b.graph; }
+};
+
+/// Where servers stand. Of several servers each takes the next best region.
+enum class Placement {
+  random,   ///< evenly drawn
+  fixed,    ///< in the region that is named
+  near_a,   ///< nearest to A
+  near_b,   ///< nearest to B
+  on_path,  ///< with the shortest way from A over the server to B, but neither where A nor where B is
+  far,      ///< farthest from A and B together
+};
+std::string_view to_string(Placement placement);
+
+struct Location {
+  Placement placement = Placement::random;
+  std::string region{};  ///< of a fixed one
+  bool operator==(const Location&) const = default;
 };
 
 struct RelaySpec {
   int count = 1;
-  std::string region;  ///< empty: drawn from the regions of the graph, evenly
+  Location location;
   std::string access = "none";
   io::Duration asymmetry{0};  ///< extra one-way delay from A through the relay to B, over the way back
   bool operator==(const RelaySpec&) const = default;
@@ -140,18 +204,23 @@ struct Scenario {
   std::vector<Transport> transports{Transport::tcp};    ///< in the order of the enum: they race
   std::vector<int> ip{4};                               ///< IP versions that the hosts have: 4, 6 or both
   ProtocolSpec protocol;
-  PeerSpec a;  ///< dials over the relay
-  PeerSpec b;  ///< holds the reservation
+  PeerSpec a;                         ///< dials over the relay
+  PeerSpec b;                         ///< holds the reservation
+  std::vector<GatewaySpec> gateways;  ///< as far as a topology names them
+  std::optional<CoreSpec> core;
   RelaySpec relays;
   /// Public hosts, beside the relays, that both peers connect to before anything else. From 4 observers on a
   /// peer advertises its observed address; the relays are observers too.
   int observers = 0;
+  Location observer_location;
   /// Share of pairs between which no packet passes directly (routing faults, overloaded gateways, filters on
   /// the path): the failures that no NAT rule explains.
   double unreachable_pairs = 0;
   std::vector<Change> events;
   std::vector<Expectation> expect;
   std::vector<Axis> sweep;  ///< its own; a trial knows nothing of it
+  /// Values that stand over those of every topology of its sweep; empty when `topology` is not swept.
+  std::vector<Condition> set;
   bool operator==(const Scenario&) const = default;
 };
 
@@ -179,13 +248,22 @@ inline constexpr std::string_view own_condition = "when";
 /// A scenario file, parsed once, from which a scenario is read for every combination of values. Cheap to copy.
 class ScenarioFile {
  public:
-  /// The file may have 1 MiB. `data` is the folder that holds `populations/` and `data/` with the region and access
-  /// tables, against which names are checked.
+  /// The file may have 1 MiB. `data` is the folder that holds `populations/`, `worlds/` and `data/` with the region and
+  /// access tables, against which names are checked.
   static tl::expected<ScenarioFile, ScenarioError> open(const std::string& path, const std::string& data);
 
-  /// The scenario after the assignments, in their order. Strict: unknown and duplicate keys, wrong units and wrong
+  /// The scenario with the keys of its topology in the place of its own, then with what stands under `set`, and then
+  /// after the assignments, in their order. Strict: unknown and duplicate keys, wrong units and wrong
   /// types are errors that name the nearest valid key, in the file as in the assignments.
   tl::expected<Scenario, ScenarioError> read(const std::vector<Assignment>& assignments) const;
+
+  /// What a sweep of `topology` starts from: the same without a topology. Assignments to what topologies give are in
+  /// `set`. Peers may be missing.
+  tl::expected<Scenario, ScenarioError> read_without_topology(
+      const std::vector<Assignment>& assignments) const;
+
+  /// The values that an axis stands for: `all` of `topology` are all that there are.
+  std::vector<std::string> values_of(const Axis& axis) const;
 
   /// Whether the file or an assignment gives the key a value.
   tl::expected<bool, ScenarioError> gives(const std::string& key,
@@ -202,12 +280,15 @@ class ScenarioFile {
   std::shared_ptr<const Document> document_;
 };
 
+/// Whether topologies give the key, so that another topology may give it another value.
+bool topology_gives(std::string_view key);
+
 /// One scenario from a file; see `ScenarioFile`.
 tl::expected<Scenario, ScenarioError> load_scenario(const std::string& path,
                                                     const std::vector<Assignment>& assignments,
                                                     const std::string& data);
 
-/// The whole scenario with every default filled in and its populations written out, as YAML that
+/// The whole scenario with every default filled in, its topology and its populations written out, as YAML that
 /// `load_scenario` reads back to the same value.
 std::string to_yaml(const Scenario& scenario);
 

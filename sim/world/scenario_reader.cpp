@@ -16,9 +16,17 @@ struct Unit {
   std::string_view name;
   std::int64_t nanoseconds;
 };
-constexpr std::array units{
+constexpr std::array time_units{
     Unit{"h", 3'600'000'000'000}, Unit{"min", 60'000'000'000}, Unit{"s", 1'000'000'000},
     Unit{"ms", 1'000'000},        Unit{"us", 1'000},           Unit{"ns", 1}};
+
+struct RateUnit {
+  std::string_view name;
+  std::uint64_t bits_per_second;
+};
+constexpr std::array rate_units{RateUnit{"Gbit/s", 1'000'000'000}, RateUnit{"Mbit/s", 1'000'000},
+                                RateUnit{"kbit/s", 1'000}, RateUnit{"bit/s", 1}};
+constexpr double max_bits_per_second = 1e12;
 
 std::string kind_of(const Value& value) {
   switch (value.kind) {
@@ -106,8 +114,8 @@ io::Duration Reader::duration(const Value& value, io::Duration low, io::Duration
     return low;
   }
   const auto parsed = number_and_rest(value.scalar);
-  const auto unit = parsed ? std::ranges::find(units, parsed->second, &Unit::name) : units.end();
-  if (unit == units.end()) {
+  const auto unit = parsed ? std::ranges::find(time_units, parsed->second, &Unit::name) : time_units.end();
+  if (unit == time_units.end()) {
     fail(value.place,
          fmt::format("expected a number with one of the units h, min, s, ms, us, ns, such as 20 ms, "
                      "not '{}'",
@@ -122,6 +130,21 @@ io::Duration Reader::duration(const Value& value, io::Duration low, io::Duration
     return low;
   }
   return io::Duration(std::llround(nanoseconds));
+}
+
+std::uint64_t Reader::bits_per_second(const Value& value) {
+  const auto written = value.kind == Value::Kind::scalar ? value.scalar : "";
+  const auto parsed = number_and_rest(written);
+  const auto unit =
+      parsed ? std::ranges::find(rate_units, parsed->second, &RateUnit::name) : rate_units.end();
+  const auto bits =
+      unit == rate_units.end() ? -1 : parsed->first * static_cast<double>(unit->bits_per_second);
+  if (bits >= 1 && bits <= max_bits_per_second) return static_cast<std::uint64_t>(std::llround(bits));
+  fail(value.place,
+       fmt::format("expected a rate up to 1000 Gbit/s with one of the units bit/s, kbit/s, Mbit/s, "
+                   "Gbit/s, such as 10 Mbit/s, not {}",
+                   kind_of(value)));
+  return 0;
 }
 
 Place Reader::inside(const Value& value, std::size_t offset) {
@@ -161,7 +184,7 @@ std::vector<const Value*> Reader::list(const Value& value) {
 }
 
 Keys::Keys(Reader& reader, const Value& map, std::string_view where,
-           std::initializer_list<std::string_view> valid)
+           const std::vector<std::string_view>& valid)
     : reader_(reader), map_(map), where_(where) {
   const auto in_where = where.empty() ? "" : fmt::format(" in {}", where);
   const std::vector<std::string> words(valid.begin(), valid.end());
@@ -189,9 +212,15 @@ const Value* Keys::need(std::string_view key) {
   return value;
 }
 
+std::string rate_text(std::uint64_t bits_per_second) {
+  const auto whole = [&](const RateUnit& unit) { return bits_per_second % unit.bits_per_second == 0; };
+  const auto unit = *std::ranges::find_if(rate_units, whole);
+  return fmt::format("{} {}", bits_per_second / unit.bits_per_second, unit.name);
+}
+
 std::string duration_text(io::Duration duration) {
   if (duration.count() == 0) return "0 s";
-  for (const auto& unit : units) {
+  for (const auto& unit : time_units) {
     if (duration.count() % unit.nanoseconds == 0) {
       return fmt::format("{} {}", duration.count() / unit.nanoseconds, unit.name);
     }

@@ -34,6 +34,8 @@ class Reader {
   bool truth(const Value& value);
   /// A number and a unit: `20 ms`, `1.5 s`, `2 min`, `100 us`.
   io::Duration duration(const Value& value, io::Duration low, io::Duration high);
+  /// A number and a unit: `10 Mbit/s`; up to 1000 Gbit/s.
+  std::uint64_t bits_per_second(const Value& value);
   /// A name or an inline form, as written, that `parse_nat` accepts.
   std::string nat(const Value& value);
   /// The items of a list without repetition; a single value counts as a list of one.
@@ -53,7 +55,9 @@ class Reader {
 class Keys {
  public:
   Keys(Reader& reader, const Value& map, std::string_view where,
-       std::initializer_list<std::string_view> valid);
+       std::initializer_list<std::string_view> valid)
+      : Keys(reader, map, where, std::vector<std::string_view>(valid)) {}
+  Keys(Reader& reader, const Value& map, std::string_view where, const std::vector<std::string_view>& valid);
 
   /// Nothing when the key is not given.
   const Value* find(std::string_view key) const;
@@ -73,6 +77,9 @@ std::vector<Expectation> read_expectations(Reader& reader, const Value& value);
 /// `sweep:`, a map of keys to values.
 std::vector<Axis> read_sweep(Reader& reader, const Value& value);
 
+/// `10 Mbit/s`, with the largest unit that keeps the number whole; `Reader::bits_per_second` reads it back.
+std::string rate_text(std::uint64_t bits_per_second);
+
 /// `20 ms`, with the largest unit that keeps the number whole; `Reader::duration` reads it back.
 std::string duration_text(io::Duration duration);
 
@@ -81,5 +88,23 @@ Population read_population(Reader& reader, const Value& value, const Vocabulary&
 /// The population of `DATA/populations/NAME.yaml`, for a value that is its name.
 Population find_population(Reader& reader, const Value& name, const Vocabulary& vocabulary,
                            const std::string& data);
+
+/// Puts the keys of `DATA/worlds/NAME.yaml` in the place of the scenario's own, for a value that is its name. A
+/// topology gives all gateways, all peers and the core; of other keys, those that it has. Fills in its summary.
+std::optional<ScenarioError> apply_topology(Value& root, const Value& name, const std::string& data,
+                                            std::string* summary = nullptr);
+/// Sets the keys of a map of dotted keys to its values.
+std::optional<ScenarioError> apply_set(Value& root, const Value& set);
+
+/// `gateways:`, a map of names to gateways.
+std::vector<GatewaySpec> read_gateways(Reader& reader, const Value& value, const Vocabulary& vocabulary);
+/// That every gateway has somebody behind it, and that none is behind itself; `value` is where they stand.
+void check_gateways(Reader& reader, const Value& value, const Scenario& scenario);
+/// A region's name or the word of a placement.
+Location read_location(Reader& reader, const Value& value, const Vocabulary& vocabulary);
+/// The word or the name that `read_location` reads back.
+std::string location_text(const Location& location);
+/// `core:`, a generator's parameters or a file, with the graph that comes of it.
+std::optional<CoreSpec> read_core(Reader& reader, const Value& value);
 
 }  // namespace flaresim::world

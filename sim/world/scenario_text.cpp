@@ -120,28 +120,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// Sets a dotted key, making the maps on the way.
-std::optional<ScenarioError> put(Value& root, const std::string& key, Value value, const Place& place) {
-  Value* at = &root;
-  std::istringstream words(key + ".");
-  for (std::string word; std::getline(words, word, '.');) {
-    if (word.empty()) return error_at(place, "a key is words with dots between, such as peers.a.nat").value();
-    if (at->kind == Value::Kind::null) *at = Value::empty(Value::Kind::map, place);
-    if (at->kind != Value::Kind::map) {
-      return error_at(place, fmt::format("there is no key '{}' under a value that is not a map", word))
-          .value();
-    }
-    auto found = std::ranges::find(at->entries, word, &MapEntry::key);
-    if (found == at->entries.end()) {
-      found = at->entries.insert(at->entries.end(),
-                                 MapEntry{word, place, Value::empty(Value::Kind::null, place)});
-    }
-    at = &found->value;
-  }
-  *at = std::move(value);
-  return std::nullopt;
-}
-
 OwnValue find_among(const std::vector<MapEntry>& entries, const Assignment& assignment) {
   const auto entry = std::ranges::find(entries, assignment.key, &MapEntry::key);
   if (entry == entries.end()) return {};
@@ -210,6 +188,27 @@ Parsed<Value> read_yaml_file(const std::string& path) {
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > max_file_bytes) return error_at({path, 0, 0}, "is larger than 1 MiB");
   return parse_yaml(text, path, true);
+}
+
+std::optional<ScenarioError> put(Value& root, const std::string& key, Value value, const Place& place) {
+  Value* at = &root;
+  std::istringstream words(key + ".");
+  for (std::string word; std::getline(words, word, '.');) {
+    if (word.empty()) return error_at(place, "a key is words with dots between, such as peers.a.nat").value();
+    if (at->kind == Value::Kind::null) *at = Value::empty(Value::Kind::map, place);
+    if (at->kind != Value::Kind::map) {
+      return error_at(place, fmt::format("there is no key '{}' under a value that is not a map", word))
+          .value();
+    }
+    auto found = std::ranges::find(at->entries, word, &MapEntry::key);
+    if (found == at->entries.end()) {
+      found = at->entries.insert(at->entries.end(),
+                                 MapEntry{word, place, Value::empty(Value::Kind::null, place)});
+    }
+    at = &found->value;
+  }
+  *at = std::move(value);
+  return std::nullopt;
 }
 
 std::optional<ScenarioError> assign(Value& root, const Assignment& assignment) {

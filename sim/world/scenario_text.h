@@ -52,6 +52,9 @@ Parsed<Value> read_yaml_file(const std::string& path);
 /// `own_condition` is the one in the tree that reads the same, with its place.
 std::optional<ScenarioError> assign(Value& root, const Assignment& assignment);
 
+/// Sets a dotted key, making the maps on the way; complaints are about `place`.
+std::optional<ScenarioError> put(Value& root, const std::string& key, Value value, const Place& place);
+
 /// What stands under a dotted key; nothing when there is nothing.
 const Value* find_value(const Value& root, std::string_view key);
 

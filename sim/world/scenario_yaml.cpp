@@ -15,6 +15,10 @@ void emit_shares(YAML::Emitter& out, const char* key, const std::vector<Populati
   out << YAML::EndMap;
 }
 
+void emit(YAML::Emitter& out, const char* key, const std::string& value) {
+  out << YAML::Key << key << YAML::Value << value;
+}
+
 void emit_peer(YAML::Emitter& out, const char* key, const PeerSpec& peer) {
   out << YAML::Key << key << YAML::Value << YAML::BeginMap;
   if (peer.population) {
@@ -26,19 +30,91 @@ void emit_peer(YAML::Emitter& out, const char* key, const PeerSpec& peer) {
     out << YAML::Key << "tcp_unfriendly" << YAML::Value << number(peer.population->tcp_unfriendly);
     out << YAML::EndMap;
   } else {
-    out << YAML::Key << "nat" << YAML::Value << peer.kind.nat;
-    if (!peer.kind.region.empty()) out << YAML::Key << "region" << YAML::Value << peer.kind.region;
-    out << YAML::Key << "access" << YAML::Value << peer.kind.access;
+    if (peer.behind.empty()) emit(out, "nat", peer.kind.nat);
+    if (!peer.behind.empty()) out << YAML::Key << "behind" << YAML::Value << YAML::Flow << peer.behind;
+    if (!peer.kind.region.empty()) emit(out, "region", peer.kind.region);
+    emit(out, "access", peer.kind.access);
   }
+  if (!peer.ip.empty()) out << YAML::Key << "ip" << YAML::Value << YAML::Flow << peer.ip;
   out << YAML::EndMap;
 }
 
 void emit_relays(YAML::Emitter& out, const RelaySpec& relays) {
   out << YAML::Key << "relays" << YAML::Value << YAML::BeginMap;
   out << YAML::Key << "count" << YAML::Value << relays.count;
-  if (!relays.region.empty()) out << YAML::Key << "region" << YAML::Value << relays.region;
+  emit(out, "region", location_text(relays.location));
   out << YAML::Key << "access" << YAML::Value << relays.access;
   out << YAML::Key << "asymmetry" << YAML::Value << duration_text(relays.asymmetry);
+  out << YAML::EndMap;
+}
+
+void emit_gateways(YAML::Emitter& out, const std::vector<GatewaySpec>& gateways) {
+  out << YAML::Key << "gateways" << YAML::Value << YAML::BeginMap;
+  for (const auto& gateway : gateways) {
+    out << YAML::Key << gateway.name << YAML::Value << YAML::BeginMap;
+    if (gateway.kind != GatewayKind::nat) emit(out, "kind", std::string(to_string(gateway.kind)));
+    if (!gateway.nat.empty()) {
+      emit(out, "nat", gateway.nat);
+      out << YAML::Key << "addresses" << YAML::Value << gateway.addresses;
+    }
+    if (!gateway.region.empty()) emit(out, "region", gateway.region);
+    emit(out, "access", gateway.access);
+    if (!gateway.behind.empty()) emit(out, "behind", gateway.behind);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndMap;
+}
+
+/// Writes where a core's graph comes from.
+struct EmitOrigin {
+  YAML::Emitter& out;
+
+  void operator()(const CoreSpec::File& file) const {
+    out << YAML::Key << "file" << YAML::Value << YAML::DoubleQuoted << file.path << YAML::Auto;
+    out << YAML::Key << "digest" << YAML::Value << YAML::DoubleQuoted << file.digest << YAML::Auto;
+  }
+  void operator()(const topologies::Waxman& waxman) const {
+    emit(out, "graph", "waxman");
+    emit(out, "vertices", std::to_string(waxman.vertices));
+    emit(out, "alpha", number(waxman.alpha));
+    emit(out, "beta", number(waxman.beta));
+    emit(out, "side", duration_text(waxman.side));
+  }
+  void operator()(const topologies::BarabasiAlbert& graph) const {
+    emit(out, "graph", "barabasi-albert");
+    emit(out, "vertices", std::to_string(graph.vertices));
+    emit(out, "links", std::to_string(graph.links));
+    emit(out, "shortest", duration_text(graph.shortest));
+    emit(out, "longest", duration_text(graph.longest));
+  }
+  void operator()(const topologies::Tiered& tiered) const {
+    emit(out, "graph", "tiered");
+    out << YAML::Key << "tiers" << YAML::Value << YAML::Flow << YAML::BeginSeq;
+    for (const auto count : tiered.tiers) out << std::to_string(count);
+    out << YAML::EndSeq;
+    emit(out, "single_homed", number(tiered.single_homed));
+    emit(out, "peering", number(tiered.peering));
+    emit(out, "longest", duration_text(tiered.longest));
+  }
+};
+
+void emit_core(YAML::Emitter& out, const CoreSpec& core) {
+  out << YAML::Key << "core" << YAML::Value << YAML::BeginMap;
+  std::visit(EmitOrigin{out}, core.origin);
+  if (!std::holds_alternative<CoreSpec::File>(core.origin)) {
+    emit(out, "seed", std::to_string(core.seed));
+    emit(out, "jitter", duration_text(core.link.jitter));
+    if (core.link.bits_per_second > 0) emit(out, "rate", rate_text(core.link.bits_per_second));
+    emit(out, "queue", duration_text(core.link.queue));
+    emit(out, "loss", number(core.link.loss));
+  }
+  out << YAML::EndMap;
+}
+
+void emit_observers(YAML::Emitter& out, int count, const Location& location) {
+  out << YAML::Key << "observers" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "count" << YAML::Value << count;
+  emit(out, "region", location_text(location));
   out << YAML::EndMap;
 }
 
@@ -105,6 +181,15 @@ void emit_sweep(YAML::Emitter& out, const std::vector<Axis>& axes) {
   out << YAML::EndMap;
 }
 
+void emit_set(YAML::Emitter& out, const std::vector<Condition>& set) {
+  out << YAML::Key << "set" << YAML::Value << YAML::BeginMap;
+  for (const auto& [key, value] : set) {
+    out << YAML::Key << key << YAML::Value;
+    emit_value(out, value);
+  }
+  out << YAML::EndMap;
+}
+
 }  // namespace
 
 std::string to_yaml(const Scenario& scenario) {
@@ -121,16 +206,19 @@ std::string to_yaml(const Scenario& scenario) {
   out << YAML::EndSeq;
   out << YAML::Key << "ip" << YAML::Value << YAML::Flow << scenario.ip;
   emit_protocol(out, scenario.protocol);
+  if (scenario.core) emit_core(out, *scenario.core);
+  if (!scenario.gateways.empty()) emit_gateways(out, scenario.gateways);
   out << YAML::Key << "peers" << YAML::Value << YAML::BeginMap;
   emit_peer(out, "a", scenario.a);
   emit_peer(out, "b", scenario.b);
   out << YAML::EndMap;
   emit_relays(out, scenario.relays);
-  out << YAML::Key << "observers" << YAML::Value << scenario.observers;
+  emit_observers(out, scenario.observers, scenario.observer_location);
   out << YAML::Key << "unreachable_pairs" << YAML::Value << number(scenario.unreachable_pairs);
   if (!scenario.events.empty()) emit_events(out, scenario.events);
   if (!scenario.expect.empty()) emit_expectations(out, scenario.expect);
   if (!scenario.sweep.empty()) emit_sweep(out, scenario.sweep);
+  if (!scenario.set.empty()) emit_set(out, scenario.set);
   out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

@@ -202,11 +202,12 @@ node::NodeProfile profile_of(const ProtocolSpec& protocol) {
   return profile;
 }
 
-void run_story(const Scenario& scenario, const WorldData& data, const io::Random& random, const Draw& drawn,
-               const TrialOptions& options, Trial& trial) {
+void run_story(const Scenario& scenario, const WorldData& data, Geography& geography,
+               const io::Random& random, const Draw& drawn, const TrialOptions& options, Trial& trial) {
   Recorder recorder(options, trial);
-  PairWorld world(scenario, data, drawn, random, engine::SimulationOptions{options.captures.packets},
-                  profile_of(scenario.protocol), recorder.tap());
+  PairWorld world(scenario, data, geography, drawn, random,
+                  engine::SimulationOptions{options.captures.packets}, profile_of(scenario.protocol),
+                  recorder.tap());
   recorder.attach(world);
   Story story(world, trial);
   const Changes changes(world, scenario.events, random,
@@ -235,11 +236,12 @@ Trial run_trial(const Scenario& scenario, const WorldData& data, std::uint64_t s
   trial.index = index;
   try {
     const auto random = io::Random(seed).derive(fmt::format("trial/{}", index));
-    const auto drawn = draw(scenario, data.regions().names(), random);
+    Geography geography(scenario, data);
+    const auto drawn = draw(scenario, geography, random);
     trial.a = drawn.a;
     trial.b = drawn.b;
     trial.relay_region = drawn.relay_regions[drawn.relay];
-    run_story(scenario, data, random, drawn, options, trial);
+    run_story(scenario, data, geography, random, drawn, options, trial);
   } catch (const std::exception& error) {
     trial.outcome = Outcome::unknown;
     trial.cause = Cause::internal_error;

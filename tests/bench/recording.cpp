@@ -117,8 +117,8 @@ Recording record_trial(const world::Scenario& scenario, const world::WorldData& 
     std::copy_if(packets.begin(), packets.end(), std::back_inserter(sent),
                  [&](const Captured& packet) { return packet.source.address == self; });
   };
-  collect("A", "a-nat-outside", trial.a.region);
-  collect("B", "b-nat-outside", trial.b.region);
+  collect("A", "nat-a-outside", trial.a.region);
+  collect("B", "nat-b-outside", trial.b.region);
   collect("R", "relay", trial.relay_region);
   for (const auto& packet : sent) recording.end = std::max(recording.end, packet.at);
   recording.connections = connections_of(std::move(sent));

@@ -85,7 +85,7 @@ def in_the_simulator(case, folder):
     with open(out / "trials.csv", encoding="utf-8") as file:
         trial, = csv.DictReader(file)
     outcome = {"SUCCESS": "punched", "FAILED": "failed"}[trial["outcome"]]
-    return Ending(outcome, int(trial["attempts"]), gateways(lambda home: out / f"captures/0-{home}-nat-outside.pcap"))
+    return Ending(outcome, int(trial["attempts"]), gateways(lambda home: out / f"captures/0-nat-{home}-outside.pcap"))
 
 
 @pytest.fixture(scope="module")

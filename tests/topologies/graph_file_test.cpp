@@ -120,5 +120,13 @@ TEST(GraphFile, DepthIsBoundedBeforeAnythingRecurses) {
   EXPECT_EQ(of_dot("graph " + std::string(200'000, '{')), CoreError::subgraph);
 }
 
+TEST(GraphFile, WhatIsCutOffAnywhereIsRefusedAndDoesNoHarm) {
+  const auto xml = graphml(two_nodes + R"(<edge source="0" target="1"><data key="d">1</data></edge>)");
+  for (std::size_t end = 0; end + 2 < xml.size(); ++end)
+    EXPECT_NE(of_graphml(xml.substr(0, end)), std::error_code());
+  const std::string dot = "graph \"g\" { \"a b\" -- c [delay_ms=1] /* x */ ; c -- d [delay_ms=2] }";
+  for (std::size_t end = 0; end < dot.size(); ++end) EXPECT_NE(of_dot(dot.substr(0, end)), std::error_code());
+}
+
 }  // namespace
 }  // namespace flaresim::topologies

@@ -112,6 +112,85 @@ TEST(Internet, AFullQueueDropsAtItsTail) {
   }
 }
 
+/// A path through a core of two links with a place in the middle; both ends are one region each.
+struct CorePath : SmallWorld {
+  explicit CorePath(LinkDirection first, LinkDirection second)
+      : SmallWorld(), core(simulation, {{0ms, 50ms}, {50ms, 0ms}}, random.derive("core")) {
+    core.set_core({{{"1", first}, {"2", second}}, {{{}, {0, 1}}, {{1, 0}, {}}}});
+    core.attach(a, {.name = "a", .region = 0, .addresses = {ip("192.0.2.1")}}).value();
+    core.attach(b, {.name = "b", .region = 1, .addresses = {ip("192.0.2.2")}}).value();
+    core.attach(c, {.name = "c", .region = 0, .addresses = {ip("192.0.2.3")}}).value();
+  }
+  /// 40 bytes.
+  static void send(Probe& from, const char* source, const char* destination, std::uint32_t number) {
+    from.send_segment(at(source, 1), at(destination, 1), tcp_ack, number);
+  }
+
+  Internet core;
+  Probe a{simulation};
+  Probe b{simulation};
+  Probe c{simulation};
+};
+
+TEST(CoreLinks, DelaysOfLinksTakeThePlaceOfThoseBetweenRegions) {
+  CorePath path({.delay = 3ms}, {.delay = 4ms, .bits_per_second = 320'000});  // 1 ms a packet
+  CorePath::send(path.a, "192.0.2.1", "192.0.2.2", 1);
+  CorePath::send(path.a, "192.0.2.1", "192.0.2.3", 2);  // stays in its region
+  path.simulation.run_for(1s);
+  EXPECT_EQ(path.b.received.at(0).at, t0 + 3ms + 1ms + 4ms);
+  EXPECT_EQ(path.c.received.at(0).at, t0);
+}
+
+TEST(CoreLinks, PacketsOfDifferentSitesWaitForEachOther) {
+  CorePath path({.delay = 3ms, .bits_per_second = 320'000}, {.delay = 4ms});
+  CorePath::send(path.a, "192.0.2.1", "192.0.2.2", 1);
+  CorePath::send(path.c, "192.0.2.3", "192.0.2.2", 2);
+  path.simulation.run_for(1s);
+  EXPECT_EQ(path.b.received.at(0).at, t0 + 1ms + 7ms);
+  EXPECT_EQ(path.b.received.at(1).at, t0 + 2ms + 7ms);
+}
+
+TEST(CoreLinks, AFullQueueDropsAtTheTailAndCounts) {
+  CorePath path({.bits_per_second = 320'000, .queue_bytes = 120}, {});
+  for (std::uint32_t i = 0; i < 5; ++i) CorePath::send(path.a, "192.0.2.1", "192.0.2.2", i);
+  path.simulation.run_for(1s);
+  EXPECT_EQ(path.b.received.size(), 3u);
+  EXPECT_EQ(path.core.counters().queue_full, 2u);
+}
+
+TEST(CoreLinks, LoseTheirShareAndKeepTheirOrder) {
+  CorePath path({.delay = 9ms, .jitter = 9ms, .loss = 0.1}, {.delay = 9ms, .jitter = 9ms, .loss = 0.1});
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    CorePath::send(path.a, "192.0.2.1", "192.0.2.2", i);
+    path.simulation.run_for(1ms);
+  }
+  path.simulation.run_for(1s);
+  std::vector<std::uint32_t> order;
+  for (const auto& each : path.b.received) order.push_back(each.packet.tcp_sequence);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_NEAR(static_cast<double>(order.size()), 8100, 200);  // five standard deviations
+  EXPECT_EQ(order.size() + path.core.counters().lost, 10'000u);
+}
+
+TEST(CoreLinks, AccessLinksAndCutsWorkAsWithoutThem) {
+  SmallWorld world;
+  Internet core(world.simulation, {{0ms, 50ms}, {50ms, 0ms}}, world.random.derive("core"));
+  core.set_core({{{"1", {.delay = 5ms}}}, {{{}, {0}}, {{0}, {}}}});
+  Probe a(world.simulation), b(world.simulation);
+  const auto at_a = core.attach(
+      a, {.name = "a", .region = 0, .link = {.up = {.delay = 2ms}}, .addresses = {ip("192.0.2.1")}});
+  const auto at_b = core.attach(
+      b, {.name = "b", .region = 1, .link = {.down = {.delay = 3ms}}, .addresses = {ip("192.0.2.2")}});
+  core.set_extra_delay(*at_a, *at_b, 40ms);
+  CorePath::send(a, "192.0.2.1", "192.0.2.2", 1);
+  world.simulation.run_for(1s);
+  EXPECT_EQ(b.received.at(0).at, t0 + 2ms + 5ms + 40ms + 3ms);
+  core.cut(*at_a, *at_b);
+  CorePath::send(a, "192.0.2.1", "192.0.2.2", 2);
+  world.simulation.run_for(1s);
+  EXPECT_EQ(b.received.size(), 1u);
+}
+
 TEST(Internet, JitterSpreadsDelaysButNeverReordersAFlow) {
   const LinkDirection jittery{.delay = 20ms, .jitter = 20ms};
   for (const std::uint64_t rate : {0, 100'000'000}) {

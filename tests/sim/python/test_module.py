@@ -122,3 +122,9 @@ def test_an_interrupt_ends_a_run_at_once_and_leaves_no_worker():
     assert process.communicate(timeout=30)[0] == "interrupted\n"
     assert children
     assert not any(pathlib.Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_topologies_are_swept_like_any_key():
+    result = flaresim.run(PAIR, sweep={"topology": ["same-lan", "home-home"]})
+    assert [(row["topology"], row["outcome"]) for row in result.rows] == [("same-lan", "FAILED"), ("home-home", "SUCCESS")]
+    assert [row["nat_a"] for row in result.rows] == ["fritzbox", "fritzbox"]

@@ -3,6 +3,7 @@
 
 #include "sim/study/plan.h"
 #include "sim/study/store.h"
+#include "sim/world/topology.h"
 #include "sim/world/world_data.h"
 #include "tests/sim/world/temporary_file.h"
 
@@ -203,6 +204,49 @@ TEST(Expectations, DoNotApplyWhenTheCommandLineLeftTheirCellsOut) {
   const auto without = plan_of(text, {{"sweep", "{}"}}).value();
   EXPECT_THAT(bounds(without), ElementsAre(ElementsAre(0.3)));
   EXPECT_EQ(without.not_applicable.size(), 2U);
+}
+
+TEST(TopologySweep, AllIsEveryTopology) {
+  const auto plan = plan_of(head, {}, {{"topology", {"all"}}}).value();
+  std::vector<std::string> swept;
+  for (const auto& cell : plan.cells) swept.push_back(cell.at.at(0).value);
+  EXPECT_EQ(swept, world::topology_names(world::data_directory()));
+  EXPECT_GT(swept.size(), 15u);
+  EXPECT_EQ(plan_of(head + "sweep: {topology: all}\n").value().cells.size(), swept.size());
+}
+
+TEST(TopologySweep, EachCellHasTheGatewaysOfItsTopology) {
+  const auto plan = plan_of("name: t\n", {}, {{"topology", {"same-lan", "datacentre-home"}}}).value();
+  EXPECT_EQ(plan.cells.at(0).scenario.gateways.at(0).name, "home");
+  EXPECT_EQ(plan.cells.at(1).scenario.gateways.at(0).name, "home-b");
+}
+
+TEST(TopologySweep, StaysInTheResolvedScenarioWithWhatStandsOverIt) {
+  const auto plan =
+      plan_of(head, {{"gateways.cgn.nat", "full-cone"}, {"trials", "3"}, {"ip", "[4, 6]"}},
+              {{"topology", {"same-cgn", "cgn-hairpin"}}, {"gateways.home-a.nat", {"linux", "symmetric"}}})
+          .value();
+  ASSERT_EQ(plan.cells.size(), 4u);
+  for (const auto& cell : plan.cells) EXPECT_EQ(cell.scenario.gateways.at(0).nat, "full-cone");
+  EXPECT_EQ(plan.cells.at(1).scenario.gateways.at(1).nat, "symmetric");
+  const auto again = plan_of(to_yaml(plan.base));
+  ASSERT_TRUE(again) << to_string(again.error()) << to_yaml(plan.base);
+  EXPECT_EQ(fingerprint(*again), fingerprint(plan)) << to_yaml(plan.base);
+  EXPECT_EQ(again->axes, plan.axes);
+}
+
+TEST(TopologySweep, AKeyThatATopologyDoesNotKnowIsAnErrorOfItsCell) {
+  EXPECT_EQ(
+      complaint(head, {}, {{"topology", {"same-cgn", "home-home"}}, {"gateways.cgn.nat", {"linux"}}}),
+      "--sweep gateways.cgn.nat=linux: nothing is behind gateway 'cgn'; expected one of: home-a, home-b");
+}
+
+TEST(TopologySweep, ExpectationsMayNameATopology) {
+  const auto plan =
+      plan_of("name: t\nsweep: {topology: [same-lan, home-home]}\nexpect:\n" +
+              expecting("topology: home-home", "0.9") + expecting("gateways.home.nat: fritzbox", "0.1"))
+          .value();
+  EXPECT_THAT(bounds(plan), ElementsAre(ElementsAre(0.1), ElementsAre(0.9)));
 }
 
 }  // namespace

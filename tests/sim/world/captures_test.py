@@ -12,7 +12,7 @@ import pytest
 PROGRAM = os.environ["FLARESIM_PROGRAM"]
 PAIR = str(pathlib.Path(os.environ["FLARESIM_SOURCE"]) / "scenarios" / "pair.yaml")
 
-POINTS = ["a-host", "a-nat-inside", "a-nat-outside", "b-host", "b-nat-inside", "b-nat-outside", "relay"]
+POINTS = ["a-host", "b-host", "nat-a-inside", "nat-a-outside", "nat-b-inside", "nat-b-outside", "relay"]
 # Outside addresses of the two peers; over IPv6 they are the hosts' own.
 OUTSIDE = {4: ("84.16.40.7", "84.16.41.7"), 6: ("2a02:8071:40::10", "2a02:8071:41::10")}
 VERIFY = [word for protocol in ("ip", "tcp", "udp") for word in ("-o", f"{protocol}.check_checksum:TRUE")]
@@ -90,7 +90,7 @@ def last(segments, source, flags):
 def test_every_packet_is_well_formed_and_has_good_checksums(tmp_path, version, nat_a, nat_b, also):
     files = capture(tmp_path, version, nat_a, nat_b)
     assert_well_formed(files, version)
-    assert tshark(files["a-nat-outside"], "frame.number", only=also)
+    assert tshark(files["nat-a-outside"], "frame.number", only=also)
 
 
 def assert_well_formed(files, version, noise="frame.number == 0", options=()):
@@ -113,7 +113,7 @@ def assert_well_formed(files, version, noise="frame.number == 0", options=()):
 
 @pytest.mark.parametrize("transport, protocol", [("tcp", "tcp"), ("quic", "udp")])
 def test_tshark_would_tell_of_a_bad_checksum(tmp_path, transport, protocol):
-    file = capture(tmp_path, 4, "port-restricted", "port-restricted", "--set", f"transports={transport}")["a-nat-outside"]
+    file = capture(tmp_path, 4, "port-restricted", "port-restricted", "--set", f"transports={transport}")["nat-a-outside"]
     bytes_ = bytearray(file.read_bytes())
     bytes_[-1] ^= 1  # of the last packet's payload
     file.write_bytes(bytes_)
@@ -124,7 +124,7 @@ def test_tshark_would_tell_of_a_bad_checksum(tmp_path, transport, protocol):
 def test_both_syns_of_the_punch_leave_at_once_and_cross_outside_of_the_nats(tmp_path, version):
     files = capture(tmp_path, version)
     a, b = OUTSIDE[version]
-    at_a, at_b = (openings(files[point], version) for point in ("a-nat-outside", "b-nat-outside"))
+    at_a, at_b = (openings(files[point], version) for point in ("nat-a-outside", "nat-b-outside"))
     leaves_a, arrives_a = last(at_a, a, "S"), last(at_b, a, "S")
     leaves_b, arrives_b = last(at_b, b, "S"), last(at_a, b, "S")
     assert leaves_a.ports == leaves_b.ports[::-1]
@@ -139,7 +139,7 @@ def test_the_connection_comes_about_by_a_simultaneous_open(tmp_path, version):
     """RFC 9293, figure 8: each side answers the other's SYN with a SYN|ACK that repeats its own SYN."""
     files = capture(tmp_path, version)
     a, b = OUTSIDE[version]
-    for point in ("a-nat-outside", "b-nat-outside"):
+    for point in ("nat-a-outside", "nat-b-outside"):
         seen = openings(files[point], version)
         syns, answers = ({side: last(seen, side, flags) for side in (a, b)} for flags in ("S", "SA"))
         for side, other in ((a, b), (b, a)):
@@ -185,7 +185,7 @@ def test_tshark_decrypts_tls_over_tcp_with_the_key_log(tmp_path, version):
         for kind in (CERTIFICATE, VERIFY_CERTIFICATE, FINISHED):
             assert handshakes.count(kind) == 2 * connections
     a, b = OUTSIDE[version]
-    outside = files["a-nat-outside"]
+    outside = files["nat-a-outside"]
     for way in (between(a, b, version), between(b, a, version)):
         plain = "".join(data for data, in tshark(outside, "data.data", only=f"tls && data && {way}", options=options))
         assert line("/multistream/1.0.0") in plain
@@ -202,7 +202,7 @@ def test_tshark_decrypts_quic_with_the_key_log(tmp_path, version):
         assert len(packets) > 20
         assert all(frames for _, frames in packets), point
     a, b = OUTSIDE[version]
-    outside = files["a-nat-outside"]
+    outside = files["nat-a-outside"]
     for way in (between(a, b, version), between(b, a, version)):
         plain = "".join(data for data, in tshark(outside, "quic.stream_data", only=f"quic.stream_data && {way}", options=options))
         assert line("/multistream/1.0.0") in plain.replace(",", "")
@@ -213,7 +213,7 @@ def test_tshark_decrypts_quic_with_the_key_log(tmp_path, version):
 def test_only_the_punching_side_sends_noise(tmp_path):
     files, _ = decryptable(tmp_path, 4, "quic")
     a, b = OUTSIDE[4]
-    assert set(tshark(files["b-nat-outside"], "ip.src", "ip.dst", only=NOISE)) == {(b, a)}
+    assert set(tshark(files["nat-b-outside"], "ip.src", "ip.dst", only=NOISE)) == {(b, a)}
     assert not tshark(files["relay"], "frame.number", only=NOISE)
 
 

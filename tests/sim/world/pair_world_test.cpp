@@ -36,9 +36,10 @@ TEST(PairWorldsLong, TenThousandInOneProcessLeakNothing) { run_worlds(10'000); }
 TEST(PairWorld, LeavesNothingRunningWhenShutDownInTheMiddleOfAnything) {
   const auto scenario = pair_scenario("port-restricted", "port-restricted");
   const io::Random random(5);
-  const auto drawn = world::draw(scenario, world_data().regions().names(), random);
+  world::Geography geography(scenario, world_data());
+  const auto drawn = world::draw(scenario, geography, random);
   for (int step = 0; step < 60; ++step) {
-    world::PairWorld world(scenario, world_data(), drawn, random);
+    world::PairWorld world(scenario, world_data(), geography, drawn, random);
     auto& b = world.b();
     auto& relay = world.relay();
     io::spawn(world.simulation().executor(), [](world::PairWorld& in) -> io::Task<> {

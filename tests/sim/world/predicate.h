@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Which pairs of NATs a DCUtR punch must get through, in closed form, from the axes of RFC 4787, RFC 9293 and
 /// RFC 9000 alone. Judges the simulation, and shares nothing with it.
@@ -53,14 +55,11 @@ inline bool lets_in(NatAxes nat, NatAxes peer) {
   return false;
 }
 
-inline Verdict predict_tcp(NatAxes a, NatAxes b) {
-  const bool into_a = lets_in(a, b);
-  const bool into_b = lets_in(b, a);
-
+inline Verdict predict_tcp(bool into_a, bool into_b, bool a_keeps_port, bool b_keeps_port) {
   // Both SYNs are on the same four-tuple at both ends: a simultaneous open, whatever the filters.
-  if (keeps_port(a) && keeps_port(b)) return Verdict::punched;
+  if (a_keeps_port && b_keeps_port) return Verdict::punched;
 
-  if (keeps_port(b)) {
+  if (b_keeps_port) {
     // A's SYN comes from a port that B does not dial, so B's listener takes it and A's own socket completes: client
     // and server as agreed. B's SYN, if it gets through too, meets that same socket of A's, which then sees two
     // remotes with different sequence numbers behind one four-tuple, until a reset ends it.
@@ -69,14 +68,34 @@ inline Verdict predict_tcp(NatAxes a, NatAxes b) {
   }
   // B's SYN comes from a port that A does not dial, so A's listener takes it: a server on both ends. If A's SYN gets
   // through as well, the first attempt dies of crossed SYNs, and a later one ends in the same trap.
-  if (keeps_port(a)) return into_a ? Verdict::both_servers : Verdict::silence;
+  if (a_keeps_port) return into_a ? Verdict::both_servers : Verdict::silence;
 
   // Neither SYN meets the other's socket, and what a listener answers leaves from yet another port.
   return Verdict::silence;
 }
 
+inline Verdict predict_tcp(NatAxes a, NatAxes b) {
+  return predict_tcp(lets_in(a, b), lets_in(b, a), keeps_port(a), keeps_port(b));
+}
+
 /// B's noise never makes a connection: A's Initial has to arrive at B, and B's answer has to come from where A sent
 /// it, for a client takes no packets from another server address (RFC 9000 §9).
 inline bool punched_over_quic(NatAxes a, NatAxes b) { return lets_in(b, a) && keeps_port(b); }
+
+/// The NATs between a host and the Internet, in any order: a packet has to get through all of them, a port is kept when
+/// each keeps it, and what the peer sends looks the same to each, for NATs on the way rewrite one end only.
+using Layers = std::vector<NatAxes>;
+
+inline bool keeps_port(const Layers& layers) {
+  return std::all_of(layers.begin(), layers.end(), [](NatAxes nat) { return keeps_port(nat); });
+}
+inline bool lets_in(const Layers& layers, const Layers& peer) {
+  const NatAxes seen{keeps_port(peer) ? Axis::endpoint_independent : Axis::address_and_port_dependent, {}};
+  return std::all_of(layers.begin(), layers.end(), [&](NatAxes nat) { return lets_in(nat, seen); });
+}
+inline Verdict predict_tcp(const Layers& a, const Layers& b) {
+  return predict_tcp(lets_in(a, b), lets_in(b, a), keeps_port(a), keeps_port(b));
+}
+inline bool punched_over_quic(const Layers& a, const Layers& b) { return lets_in(b, a) && keeps_port(b); }
 
 }  // namespace flaresim::test

@@ -91,8 +91,8 @@ struct RelayedPair : testing::Test {
 
   const world::Scenario scenario = pair_scenario("symmetric", "symmetric");
   const io::Random random{9};
-  world::PairWorld world{scenario, world_data(),
-                         world::draw(scenario, world_data().regions().names(), random), random};
+  world::Geography geography{scenario, world_data()};
+  world::PairWorld world{scenario, world_data(), geography, world::draw(scenario, geography, random), random};
 };
 
 struct RawCircuit : RelayedPair {
