@@ -27,7 +27,9 @@ Got ask(Bench& bench, std::size_t host, std::size_t begin, std::size_t count, st
   return got;
 }
 
-std::size_t alive(Bench& bench, const std::vector<std::optional<Flow>>& flows) {
+/// The newest first: what is left of a host's flows is heard before what is forgotten.
+std::size_t alive(Bench& bench, std::vector<std::optional<Flow>> flows) {
+  std::reverse(flows.begin(), flows.end());
   const auto reached = bench.reach_many(flows);
   return static_cast<std::size_t>(std::count(reached.begin(), reached.end(), true));
 }
@@ -59,33 +61,54 @@ Finding block_of(const std::vector<Got>& hosts, bool translates) {
 
 }  // namespace
 
+namespace {
+
 /// All hosts have one flow each before one of them asks for more, so that no two blocks of a host lie side by side.
-CapacityFindings capacity(const Ground& ground) {
-  auto bench = ground.bench();
-  const auto per_host = std::clamp<std::size_t>(ground.options.flows, 64, 60'000);
+std::vector<Got> ask_all(Bench& bench, std::size_t hosts_with_many, std::size_t per_host) {
   std::vector<Got> hosts;
   for (std::size_t host = 0; host < bench.hosts(); ++host) hosts.push_back(ask(bench, host, 0, 1, per_host));
-  CapacityFindings found;
-  std::size_t opened = 0, living = 0;
-  std::vector<std::optional<Flow>> all;
-  for (std::size_t host = 0; host < bench.hosts(); ++host) {
-    auto more = ask(bench, host, 1, per_host - 1, per_host);
+  for (std::size_t host = 0; host < hosts_with_many; ++host) {
+    const auto more = ask(bench, host, 1, per_host - 1, per_host);
     hosts[host].flows.insert(hosts[host].flows.end(), more.flows.begin(), more.flows.end());
     hosts[host].opened += more.opened;
-    if (host == 0) {
-      living = alive(bench, hosts[0].flows);
-      found.per_host = told("flows_per_host", double(living), living == per_host ? "or more" : "");
-    }
-    opened += hosts[host].opened;
-    all.insert(all.end(), hosts[host].flows.begin(), hosts[host].flows.end());
   }
-  const auto total = alive(bench, all);
+  return hosts;
+}
+
+Finding limit(const std::string& key, std::size_t found, std::size_t asked) {
+  return told(key, double(found), found == asked ? "or more" : "");
+}
+
+}  // namespace
+
+CapacityFindings capacity(const Ground& ground, bool denies) {
+  const auto per_host = std::clamp<std::size_t>(ground.options.flows, 64, 60'000);
+  CapacityFindings found;
+  {
+    auto bench = ground.bench();
+    const auto hosts = ask_all(bench, 2, per_host);
+    found.block = block_of(hosts, ground.translates);
+    found.per_host = limit("flows_per_host", alive(bench, hosts[1].flows), per_host);
+  }
+  if (denies) {
+    const std::string why = "who asks for what is forgotten is not heard again";
+    found.total = untold("flows", why);
+    found.when_full = untold("when_full", why);
+    return found;
+  }
+  auto bench = ground.bench();
+  std::size_t opened = 0;
+  std::vector<std::optional<Flow>> all;
+  for (const auto& host : ask_all(bench, bench.hosts(), per_host)) {
+    opened += host.opened;
+    all.insert(all.end(), host.flows.begin(), host.flows.end());
+  }
   const auto asked = per_host * bench.hosts();
-  found.total = told("flows", double(total), total == asked ? "or more" : "");
+  const auto total = alive(bench, all);
+  found.total = limit("flows", total, asked);
   found.when_full = total == asked
                         ? untold("when_full", "nothing was full")
                         : told("when_full", std::string(opened == asked ? "evict-oldest" : "drop"));
-  found.block = block_of(hosts, ground.translates);
   return found;
 }
 

@@ -47,11 +47,16 @@ Finding captive(const MakeLab& make);
 
 // mapping.cpp
 Finding filtering(const Ground& ground);
-Finding mapping(const Ground& ground, const std::string& filtering);
+struct MappingFindings {
+  Finding mapping, reuse;
+};
+MappingFindings mapping(const Ground& ground, const std::string& filtering);
 Finding reply(const Ground& ground, const std::string& mapping, const std::string& filtering);
 /// What is known before hairpins are tried, and needed to judge silence.
 struct HairpinContext {
   std::string mapping, filtering, ports;
+  bool ports_limited = false;      ///< not every remote port passes
+  bool answers_strangers = false;  ///< at once, with ICMP or TCP
   /// A packet that a filter refuses changes what comes after it: it is committed, denied, answered with a RST, or meets
   /// a SYN where simultaneous open is not supported.
   bool early_packets_harm = false;
@@ -68,7 +73,8 @@ PortFindings port_assignment(const Ground& ground);
 struct CapacityFindings {
   Finding per_host, total, when_full, block;
 };
-CapacityFindings capacity(const Ground& ground);
+/// `denies`: who sends what the box has forgotten is not heard again.
+CapacityFindings capacity(const Ground& ground, bool denies);
 
 // unsolicited.cpp
 struct DenyFindings {
@@ -83,6 +89,8 @@ UnsolicitedFindings unsolicited(const Ground& ground, const std::string& mapping
                                 const DenyFindings& deny);
 
 // timers.cpp
+/// A host that anybody reaches although it never sent a packet is behind no table.
+bool needs_no_table(const Ground& ground);
 std::vector<Finding> udp_timers(const Ground& ground);
 std::vector<Finding> tcp_timers(const Ground& ground);
 Finding echo_timer(const Ground& ground);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -26,6 +27,19 @@ Views contended_views(const Ground& ground, std::optional<io::Endpoint>& holder)
   return views;
 }
 
+/// A box that takes the port of an endpoint's last mapping for the next one looks endpoint-independent, until another
+/// host gets that port towards another remote first: so does it get it, and is the endpoint then seen elsewhere?
+bool is_displaced(const Ground& ground, std::size_t address, std::size_t remote_port) {
+  auto bench = ground.bench();
+  bench.open(bench.inside(1, port), bench.remote(0, 0));
+  const auto flow = bench.open(bench.inside(0, port), bench.remote(0, 0));
+  if (!flow) return false;
+  const auto remote = bench.remote(address, remote_port);
+  bench.open(bench.inside(1, flow->outside.port), remote);
+  const auto next = bench.open(bench.inside(0, port), remote);
+  return next && next->outside != flow->outside;
+}
+
 /// Where the port is refused to the second host instead of another being found: towards whom it is refused.
 Finding mapping_of_refusals(const std::string& key, const Views& views, const std::string& filtering) {
   if (!views[0] && views[1]) return told(key, std::string("APDM"));
@@ -45,36 +59,58 @@ bool lets_in(const Ground& ground, std::size_t address, std::size_t remote_port)
   return outcome && outcome.arrived->destination == flow->inside;
 }
 
+/// What became of packets round the box: the first that came back inside, or that the box itself answered.
+struct Around {
+  std::optional<Packet> seen{};
+  bool refused = false;
+};
+
+bool is_refusal(const Packet& packet) {
+  return (packet.quoted && packet.icmp == IcmpKind::unreachable) ||
+         (packet.protocol == Protocol::tcp && (packet.flags & flag::rst) != 0);
+}
+
 /// Both hosts of a hairpin send to each other's outside endpoints, so that filters that need it are opened.
-std::optional<Packet> seen_around(Bench& bench, const Flow& a, const Flow& b) {
+Around send_around(Bench& bench, const Flow& a, const Flow& b, bool open_addresses) {
+  Around around;
+  const auto send = [&](const Flow& from, const Flow* to, const io::Endpoint& target) {
+    const auto outcome = bench.around(bench.opener(from.inside, target));
+    if (to != nullptr && outcome && outcome.arrived->destination == to->inside) around.seen = outcome.arrived;
+    around.refused |= std::any_of(outcome.answers.begin(), outcome.answers.end(), is_refusal);
+    return around.seen.has_value();
+  };
   const io::Endpoint nobody{a.outside.address, unused_port};
-  bench.around(bench.opener(a.inside, nobody));
-  bench.around(bench.opener(b.inside, nobody));
-  for (int round = 0; round < 2; ++round) {
-    auto there = bench.around(bench.opener(a.inside, b.outside));
-    if (there && there.arrived->destination == b.inside) return there.arrived;
-    auto back = bench.around(bench.opener(b.inside, a.outside));
-    if (back && back.arrived->destination == a.inside) return back.arrived;
+  if (open_addresses) {
+    send(a, nullptr, nobody);
+    send(b, nullptr, nobody);
   }
-  return {};
+  for (int round = 0; round < 2; ++round)
+    if (send(a, &b, b.outside) || send(b, &a, a.outside)) break;
+  return around;
 }
 
 }  // namespace
 
-Finding mapping(const Ground& ground, const std::string& filtering) {
+MappingFindings mapping(const Ground& ground, const std::string& filtering) {
   const std::string key = "mapping";
-  if (!ground.translates) return untold(key, "addresses are not translated");
+  const auto not_looked_for = untold("reuse", "ports differ from remote to remote, or are not translated");
+  if (!ground.translates) return {untold(key, "addresses are not translated"), not_looked_for};
   std::optional<io::Endpoint> holder;
   const auto views = contended_views(ground, holder);
   for (const auto& view : views)
-    if (!view) return mapping_of_refusals(key, views, filtering);
-  if (views[0] == views[1] && views[0] == views[2] && views[0] == views[3]) {
-    if (views[0] != holder && views[0]->address == holder->address) return told(key, std::string("EIM"));
-    return untold(key, "each host keeps its port whoever else has it: EIM, ADM and APDM look alike");
-  }
-  if (ground.subject.is_icmp()) return untold(key, "echo has no remote port: ADM and APDM look alike");
-  if (!ground.has_two_ports()) return untold(key, "one remote port passes only: ADM and APDM look alike");
-  return told(key, std::string(views[0] == views[1] && views[2] == views[3] ? "ADM" : "APDM"));
+    if (!view) return {mapping_of_refusals(key, views, filtering), not_looked_for};
+  const bool alike = views[0] == views[1] && views[0] == views[2] && views[0] == views[3];
+  if (alike && (views[0] == holder || views[0]->address != holder->address))
+    return {untold(key, "each host keeps its port whoever else has it: EIM, ADM and APDM look alike"),
+            not_looked_for};
+  if (alike && !is_displaced(ground, 2, 0)) return {told(key, std::string("EIM")), not_looked_for};
+  const auto reuse = on_off("reuse", alike);
+  if (ground.subject.is_icmp())
+    return {untold(key, "echo has no remote port: ADM and APDM look alike"), reuse};
+  if (!ground.has_two_ports())
+    return {untold(key, "one remote port passes only: ADM and APDM look alike"), reuse};
+  const bool by_address = alike ? !is_displaced(ground, 0, 1) : views[0] == views[1] && views[2] == views[3];
+  return {told(key, std::string(by_address ? "ADM" : "APDM")), reuse};
 }
 
 Finding filtering(const Ground& ground) {
@@ -115,16 +151,21 @@ Finding hairpin(const Ground& ground, const HairpinContext& known) {
   const auto a = bench.open(bench.inside(0, port), bench.remote(0, 0));
   const auto b = bench.open(bench.inside(1, other_port), bench.remote(0, 0));
   if (!a || !b) return untold(key, "two hosts cannot be mapped at once");
-  if (const auto seen = seen_around(bench, *a, *b)) {
-    const bool inside_source = seen->source == a->inside || seen->source == b->inside;
+  const auto around = send_around(bench, *a, *b, known.filtering == "ADF");
+  if (around.seen) {
+    const bool inside_source = around.seen->source == a->inside || around.seen->source == b->inside;
     return told(key, std::string(inside_source ? "internal" : "external"));
   }
+  if (around.refused && (known.filtering == "EIF" || !known.answers_strangers))
+    return told(key, std::string("refuse"));
+  if (known.ports_limited)
+    return untold(key, "few remote ports pass, and the outside ones of hosts are not among them");
   if (known.filtering == "EIF") return told(key, std::string("off"));
   if (known.mapping != "EIM" && known.ports != "preserve")
     return untold(key, "nobody could foretell the endpoint from which the other will come");
   if (known.early_packets_harm)
     return untold(key, "the first packet, which the filter refuses, spoils the rest");
-  return told(key, std::string("off"));
+  return told(key, std::string(around.refused ? "refuse" : "off"));
 }
 
 }  // namespace flaresim::probe

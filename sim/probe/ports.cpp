@@ -159,21 +159,24 @@ int distance_from_taken(const std::vector<PortPair>& ports) {
   return median > 0 && median <= 2 * largest_step && agree + 2 >= above.size() ? median : 0;
 }
 
-/// Inside ports of both parities in turn show an odd step whether or not parity is kept, even ones an even step.
+/// Inside ports of both parities in turn, and then of one. A box that keeps parity passes over ports of the wrong one:
+/// with an odd step only the first run shows it, with an even one only the second, the first being one longer.
 int step_of(const Ground& ground, bool preserving) {
-  for (const int stride : {11, 10}) {
-    const auto ports = choices(ground, preserving, stride).ports;
+  int of_run[2] = {0, 0};
+  for (const int run : {0, 1}) {
+    const auto ports = choices(ground, preserving, run == 0 ? 11 : 10).ports;
     const int above = preserving ? distance_from_taken(ports) : 0;
-    if (const int step = above != 0 ? above : common_step(ports); step != 0) return step;
+    of_run[run] = above != 0 ? above : common_step(ports);
   }
-  return 0;
+  const auto [both, one] = of_run;
+  return both == 0 || both == one + 1 ? one : both;
 }
 
-Finding step_finding(bool preserving, int step, bool parity) {
+Finding step_finding(bool preserving, int step) {
   if (step == 0)
     return untold("step", preserving ? "a taken port is not followed by another" : "there is no order");
-  if (preserving && parity)
-    return told("step", double(step), "or half of it: ports of the other parity are left out");
+  if (preserving && step % 2 == 0)
+    return told("step", double(step), "or half of it, if ports of the other parity are left out");
   return told("step", double(step));
 }
 
@@ -196,7 +199,10 @@ PortFindings port_assignment(const Ground& ground) {
   found.contention =
       preserving ? contention_word(chosen, step) : untold("contention", "the box chooses all ports itself");
   if (chooses) {
-    found.parity = on_off("parity", keeps_parity(mixed_parities(ground, preserving)));
+    const bool kept = keeps_parity(mixed_parities(ground, preserving));
+    found.parity = kept && preserving && step % 2 == 0 && step != 0
+                       ? untold("parity", "an even step from the taken port keeps it anyway")
+                       : on_off("parity", kept);
     found.contiguity = contiguity(ground, preserving, step);
     found.range = range_seen(ground, preserving);
   } else {
@@ -205,7 +211,7 @@ PortFindings port_assignment(const Ground& ground) {
     found.contiguity = untold("contiguity", why);
     found.range = untold("port_range_seen", why);
   }
-  found.step = step_finding(preserving, step, word(found.parity) == "on");
+  found.step = step_finding(preserving, step);
   return found;
 }
 

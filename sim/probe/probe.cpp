@@ -1,5 +1,6 @@
 #include "sim/probe/probe.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/probe/ground.h"
@@ -27,11 +28,12 @@ Section ask(const Ground& ground, const Finding& ports_passed) {
   if (ground.remote_ports.empty()) return section;
   const auto& subject = ground.subject;
   const auto filter = filtering(ground);
-  const auto map = mapping(ground, word(filter));
+  const auto mapped = mapping(ground, word(filter));
+  const auto& map = mapped.mapping;
   const auto ports = subject.v6 ? PortFindings{} : port_assignment(ground);
   if (!subject.v6) {
-    add(section, {map, filter, ports.assignment, ports.step, ports.contention, ports.parity, ports.contiguity,
-                  ports.range, reply(ground, word(map), word(filter))});
+    add(section, {map, mapped.reuse, filter, ports.assignment, ports.step, ports.contention, ports.parity,
+                  ports.contiguity, ports.range, reply(ground, word(map), word(filter))});
   } else {
     add(section, {filter});
   }
@@ -49,7 +51,9 @@ Section ask(const Ground& ground, const Finding& ports_passed) {
     const auto* crossing = section.find("simultaneous_open");
     const bool harm = policy == "commit-state" || policy == "reset" || policy == "accept" ||
                       is_told_above_zero(deny.seconds) || (crossing != nullptr && word(*crossing) == "off");
-    add(section, {hairpin(ground, {word(map), word(filter), word(ports.assignment), harm})});
+    const bool answers = policy != "drop" && policy != "delayed-icmp";
+    add(section, {hairpin(ground, {word(map), word(filter), word(ports.assignment),
+                                   word(ports_passed) != "any", answers, harm})});
   }
   add(section, subject.is_tcp() ? tcp_timers(ground) : udp_timers(ground));
   return section;
@@ -62,11 +66,12 @@ const Ground* first_that_passes(const std::vector<Ground>& grounds) {
   return nullptr;
 }
 
-Section ask_box(const std::vector<Ground>& grounds, const Finding& portal, const Finding& translated) {
+Section ask_box(const std::vector<Ground>& grounds, const Finding& portal, const Finding& translated,
+                bool denies) {
   Section section{"box", {portal, translated}};
   const auto* ground = first_that_passes(grounds);
   if (ground == nullptr) return section;
-  const auto limits = capacity(*ground);
+  const auto limits = capacity(*ground, denies);
   add(section,
       {pooling(*ground), limits.per_host, limits.total, limits.when_full, limits.block, icmp_errors(*ground),
        echo(*ground), ttl_expired(*ground), hop_limit(*ground), fragments(*ground), checksums(*ground)});
@@ -110,7 +115,11 @@ Report probe(const MakeLab& make, const Options& options) {
   const auto translated = settle_translation(v4, layout.inside.size());
   for (std::size_t i = 0; i < v4.grounds.size(); ++i)
     report.sections.push_back(ask(v4.grounds[i], v4.ports_passed[i]));
-  report.sections.push_back(ask_box(v4.grounds, captive(make), translated));
+  const bool denies = std::any_of(report.sections.begin(), report.sections.end(), [](const Section& section) {
+    const auto* seconds = section.find("deny_list_s");
+    return seconds != nullptr && is_told_above_zero(*seconds);
+  });
+  report.sections.push_back(ask_box(v4.grounds, captive(make), translated, denies));
   if (layout.inside_v6.empty()) return report;
 
   const auto v6 = scout(make, options, true);

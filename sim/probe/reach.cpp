@@ -58,12 +58,13 @@ bool translates(const Ground& ground) {
 
 namespace {
 
-/// How the hosts, all of them at the same port, come out of a box that has so many addresses.
-std::vector<io::Endpoint> hosts_seen(const Ground& ground, std::unique_ptr<Lab> lab) {
+/// How the hosts, their ports so far apart, come out of a box that has so many addresses.
+std::vector<io::Endpoint> hosts_seen(const Ground& ground, std::unique_ptr<Lab> lab, std::size_t stride) {
   Bench bench(std::move(lab), ground.subject, ground.remote_ports);
   std::vector<io::Endpoint> seen;
   for (std::size_t host = 0; host < bench.hosts(); ++host) {
-    const auto flow = bench.open(bench.inside(host, inside_port), bench.remote(0, 0));
+    const auto flow = bench.open(bench.inside(host, static_cast<std::uint16_t>(inside_port + host * stride)),
+                                 bench.remote(0, 0));
     if (flow) seen.push_back(flow->outside);
   }
   return seen;
@@ -71,8 +72,8 @@ std::vector<io::Endpoint> hosts_seen(const Ground& ground, std::unique_ptr<Lab> 
 
 }  // namespace
 
-/// 1:1 gives each host an address, and where there are fewer addresses some hosts none, but never another port: a
-/// NAT with two addresses for more than two hosts has to share them.
+/// 1:1 gives each host an address where there are enough of them, although all use the same port; where there are two,
+/// only two hosts get out at all, although no two use the same port.
 Finding translation(const Ground& ground) {
   const std::string key = "translate";
   if (!ground.translates) return told(key, std::string("off"));
@@ -80,15 +81,10 @@ Finding translation(const Ground& ground) {
   auto plenty = ground.make({.outside_addresses = hosts});
   if (!plenty || hosts < 3) return told(key, std::string("on"), "1:1 was not looked for");
   std::set<io::IpAddress> addresses;
-  for (const auto& seen : hosts_seen(ground, std::move(plenty))) {
-    if (seen.port != inside_port) return told(key, std::string("on"));
-    addresses.insert(seen.address);
-  }
-  const auto shared = hosts_seen(ground, ground.make({.outside_addresses = 2}));
-  const bool apart = std::set<io::Endpoint>(shared.begin(), shared.end()).size() == shared.size();
-  const bool unchanged = std::all_of(shared.begin(), shared.end(),
-                                     [](const io::Endpoint& seen) { return seen.port == inside_port; });
-  return told(key, std::string(addresses.size() == hosts && apart && unchanged ? "static" : "on"));
+  for (const auto& seen : hosts_seen(ground, std::move(plenty), 0))
+    if (seen.port == inside_port) addresses.insert(seen.address);
+  const auto few = hosts_seen(ground, ground.make({.outside_addresses = 2}), 10);
+  return told(key, std::string(addresses.size() == hosts && few.size() == 2 ? "static" : "on"));
 }
 
 Finding pooling(const Ground& ground) {

@@ -63,8 +63,7 @@ class SimulatedLab final : public Lab {
 
   void add_box(Side side, const nat::Behaviour& behaviour, const Place& place) {
     auto& box = boxes_[side];
-    box = std::make_unique<net::NatBox>(simulation_, behaviour, place.outside.front(),
-                                        random_.derive(place.name));
+    box = std::make_unique<net::NatBox>(simulation_, behaviour, place.outside, random_.derive(place.name));
     // Whatever a box lets out untranslated must find its way back, too.
     auto reachable = place.outside;
     reachable.insert(reachable.end(), place.inside.begin(), place.inside.end());
@@ -143,7 +142,6 @@ std::unique_ptr<Lab> simulated_lab(const nat::Behaviour& behaviour, std::uint64_
 
 MakeLab simulated_labs(const nat::Behaviour& behaviour, std::uint64_t seed) {
   return [behaviour, seed](const LabRequest& request) -> std::unique_ptr<Lab> {
-    if (request.outside_addresses != 1) return nullptr;
     return simulated_lab(behaviour, seed, request.outside_addresses);
   };
 }

@@ -129,13 +129,6 @@ std::vector<Finding> without_timers(const std::vector<std::string>& keys, const 
   return all;
 }
 
-/// A host that anybody reaches although it never sent a packet is behind no table.
-bool needs_no_table(const Ground& ground) {
-  if (ground.translates) return false;
-  auto bench = ground.bench();
-  return bool(bench.knock(bench.remote(0, 0), bench.inside(0, port)));
-}
-
 bool answered(Bench& bench, Flow& flow, io::TimePoint) { return bench.answer(flow); }
 bool acknowledged(Bench& bench, Flow& flow, io::TimePoint) {
   return bench.answer(flow) && bench.segment_out(flow, flag::ack);
@@ -143,6 +136,13 @@ bool acknowledged(Bench& bench, Flow& flow, io::TimePoint) {
 bool closed(Bench& bench, Flow& flow, io::TimePoint at) {
   return acknowledged(bench, flow, at) && bench.segment_out(flow, flag::fin | flag::ack) &&
          bench.segment_in(flow, flag::fin | flag::ack) && bench.segment_out(flow, flag::ack);
+}
+bool half_closed(Bench& bench, Flow& flow, io::TimePoint at) {
+  return acknowledged(bench, flow, at) && bench.segment_out(flow, flag::fin | flag::ack) &&
+         bench.segment_in(flow, flag::ack);
+}
+bool closed_unacknowledged(Bench& bench, Flow& flow, io::TimePoint at) {
+  return half_closed(bench, flow, at) && bench.segment_in(flow, flag::fin | flag::ack);
 }
 bool reset_by_remote(Bench& bench, Flow& flow, io::TimePoint at) {
   return acknowledged(bench, flow, at) && bench.segment_in(flow, flag::rst | flag::ack);
@@ -152,6 +152,12 @@ bool hears_ack(Bench& bench, Flow& flow, io::TimePoint) { return bench.segment_i
 constexpr auto no_table = "everything passes: there is no table that could forget";
 
 }  // namespace
+
+bool needs_no_table(const Ground& ground) {
+  if (ground.translates) return false;
+  auto bench = ground.bench();
+  return bool(bench.knock(bench.remote(0, 0), bench.inside(0, port)));
+}
 
 std::vector<Finding> udp_timers(const Ground& ground) {
   if (needs_no_table(ground))
@@ -171,16 +177,22 @@ std::vector<Finding> udp_timers(const Ground& ground) {
 }
 
 std::vector<Finding> tcp_timers(const Ground& ground) {
-  const std::vector<std::string> keys = {"mapping_lifetime_s", "transitory_lifetime_s", "closing_lifetime_s",
-                                         "reset_lifetime_s"};
+  const std::vector<std::string> keys = {
+      "mapping_lifetime_s",  "transitory_lifetime_s", "syn_received_lifetime_s", "half_closed_lifetime_s",
+      "last_ack_lifetime_s", "closing_lifetime_s",    "reset_lifetime_s"};
   if (needs_no_table(ground)) return without_timers(keys, no_table);
   const auto& options = ground.options;
   const auto found = [&](std::size_t key, Say before, Say after) {
     return lifetime(keys[key], first_death(Silence(ground, std::move(before), std::move(after)), options),
                     options);
   };
-  return {found(0, acknowledged, hears), found(1, nothing, answered), found(2, closed, hears_ack),
-          found(3, reset_by_remote, hears_ack)};
+  return {found(0, acknowledged, hears),
+          found(1, nothing, answered),
+          found(2, answered, hears_ack),
+          found(3, half_closed, hears_ack),
+          found(4, closed_unacknowledged, hears_ack),
+          found(5, closed, hears_ack),
+          found(6, reset_by_remote, hears_ack)};
 }
 
 Finding echo_timer(const Ground& ground) {

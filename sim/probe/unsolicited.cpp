@@ -27,7 +27,8 @@ struct Answer {
 };
 
 std::string answer_word(const Packet& packet) {
-  if (packet.quoted && packet.icmp == IcmpKind::unreachable) return "icmp";
+  if (packet.quoted && packet.icmp == IcmpKind::unreachable)
+    return packet.icmp_code == (packet.is_v6() ? 4 : 3) ? "icmp-port" : "icmp";
   if (packet.protocol != Protocol::tcp) return "";
   if (packet.flags & flag::rst) return "reset";
   return packet.flags == (flag::syn | flag::ack) ? "accept" : "";
@@ -47,7 +48,7 @@ Answer answer_to(Bench& bench, const io::Endpoint& from, const io::Endpoint& doo
   for (const auto& packet : outcome.answers) {
     const auto found = answer_word(packet);
     if (found.empty()) continue;
-    if (at_once || found != "icmp") return {.word = found};
+    if (at_once || packet.protocol == Protocol::tcp) return {.word = found};
     return {.word = "delayed-icmp", .after = packet.at - knocked_at - travel};
   }
   return {};
