@@ -398,7 +398,8 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   if (session.router) return unsolicited(packet, segment, Rule::committed);
   if (!session.holds) {  // a guest of its binding, as long as the filter says so
     const auto behind = here.behind(*local, remote);
-    if (!behind || !behind->lets_in) return drop(Rule::filtered);
+    if (!behind || !behind->lets_in || behind->inside != session.inside)
+      return unsolicited(packet, segment, Rule::filtered);
   }
   if (is_opening(segment.tcp_flags) && session.tcp.awaits_answer() &&
       !side(packet).behaviour.simultaneous_open)
@@ -488,7 +489,7 @@ Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, Rule
     case Unsolicited::icmp_port:
       return answer(rule, unreachable(packet, Unreachable::port));
     case Unsolicited::delayed_icmp:  // RFC 5382 REQ-4: port unreachable; RFC 6092 REC-34: prohibited
-      if (is_tcp && opens)
+      if (is_tcp && opens && !is_own(packet, packet.source))
         late_.add({outside, remote},
                   unreachable(packet, packet.ipv6 ? Unreachable::prohibited : Unreachable::port),
                   now_ + std::chrono::round<Time>(behaviour.unsolicited_delay));

@@ -123,7 +123,9 @@ tl::expected<Id, Rule> Table::leave_by_binding(const Endpoint& inside, const End
   if (translated_) {
     // An inbound packet may have opened this session on another binding of the same outside endpoint.
     const Id old = session_at(endpoint(outside), remote);
-    if (old != nobody && sessions_[old].router) return leave_by_itself(inside, remote);
+    const bool is_taken = old != nobody && sessions_[old].inside != inside;
+    if (is_taken && (sessions_[old].router || rules_.contention != Contention::overload))
+      return leave_by_itself(inside, remote);
     if (old != nobody && sessions_[old].inside == inside) {
       answer_by(old);
       return old;
@@ -200,6 +202,7 @@ void Table::take(const Endpoint& outside, const Endpoint& remote) {
     id = add_session({}, number_of(outside), remote, nobody);
     sessions_[id].router = true;
   }
+  if (!sessions_[id].router) return;
   refresh(id, Lifetime::opening);
 }
 
@@ -560,7 +563,7 @@ void Table::count(Id mapping, const Address& inside, Outside outside) {
   if (!subscribers_.counts()) return touch(mapping, inside);
   auto& host = subscribers_.at(inside);
   ++host.mappings;
-  if (translated_ && behaviour_.pooling == Pooling::paired) host.paired = outside.number;
+  if (translated_ && behaviour_.pooling == Pooling::paired && !host.paired) host.paired = outside.number;
   if (translated_) count_block(host, outside, +1);
   touch(mapping, inside);
 }

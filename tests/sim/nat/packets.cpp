@@ -227,7 +227,8 @@ bool checksums_valid(const Bytes& packet) {
     return false;
   const Read r = read(packet);
   const std::size_t length = packet[0] >> 4 == 4 ? read16(packet, 2) : 40u + read16(packet, 4);
-  if (length > packet.size()) return true;  // cut off: only the header can be checked
+  const bool is_fragment = packet[0] >> 4 == 4 && (read16(packet, 6) & 0x3fff) != 0;
+  if (length > packet.size() || is_fragment) return true;  // cut off: only the header can be checked
   return transport_checksum_valid(r) && (!is_error(r) || checksums_valid(quoted(packet)));
 }
 
