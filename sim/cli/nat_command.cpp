@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "sim/cli/probe_command.h"
 #include "sim/cli/program.h"
 #include "sim/report/nat.h"
 
@@ -56,6 +57,7 @@ void add_nat_command(CLI::App& program) {
       ->required();
   show_command->callback(
       [name, format = add_format(*show_command, {"text", "json"})] { show(*name, *format); });
+  add_probe_commands(*command);
 }
 
 }  // namespace flaresim::cli
