@@ -23,7 +23,7 @@ namespace flaresim::net {
 class Device final : public ns3::NetDevice {
  public:
   /// `interface` is its number in the host's routing table.
-  Device(RoutingTable::Index interface, std::uint16_t mtu_bytes)
+  explicit Device(RoutingTable::Index interface = 0, std::uint16_t mtu_bytes = 1500)
       : interface_(interface), mtu_bytes_(mtu_bytes) {}
   RoutingTable::Index interface() const { return interface_; }
 
