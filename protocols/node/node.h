@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "protocols/crypto/keys.h"
 #include "protocols/dcutr/hole_puncher.h"
 #include "protocols/identify/identify.h"
 #include "protocols/io/network.h"
 #include "protocols/ping/ping.h"
+#include "protocols/portmap/port_mapper.h"
 #include "protocols/relay/relay_client.h"
 #include "protocols/relay/relay_profile.h"
 #include "protocols/relay/relay_service.h"
@@ -21,6 +23,8 @@ struct NodeProfile {
   ping::PingProfile ping;
   relay::RelayProfile relay;
   dcutr::DcutrProfile dcutr;
+  /// Asks the gateway to forward the ports that the node listens on; none: it does not ask.
+  std::optional<portmap::PortMapProfile> port_mapping;
 };
 
 /// A whole peer: the same in a simulated network and on real sockets.
@@ -39,6 +43,8 @@ class Node {
   ping::Ping& ping() { return ping_; }
   relay::RelayClient& relay_client() { return relay_client_; }
   dcutr::HolePuncher& hole_puncher() { return hole_puncher_; }
+  /// Null when the profile has none.
+  const portmap::PortMapper* port_mapper() const { return port_mapper_.get(); }
 
   /// Becomes a relay for others, and tells connected peers. Once.
   relay::RelayService& start_relay_service(relay::RelayAcl acl = {});
@@ -50,6 +56,10 @@ class Node {
   void shut_down();
 
  private:
+  void start_port_mapping(io::Network& network);
+  void map_listening_ports();
+  void tell_mapped_ports();
+
   NodeProfile profile_;
   std::shared_ptr<swarm::Swarm> swarm_;
   identify::Identify identify_;
@@ -57,6 +67,7 @@ class Node {
   relay::RelayClient relay_client_;
   dcutr::HolePuncher hole_puncher_;
   std::unique_ptr<relay::RelayService> relay_service_;
+  std::unique_ptr<portmap::PortMapper> port_mapper_;
 };
 
 }  // namespace flaresim::node

@@ -197,7 +197,9 @@ PortMapper::PortMapper(io::Network& network, PortMapProfile profile)
 PortMapper::~PortMapper() { stop(); }
 
 void PortMapper::want(Transport transport, std::uint16_t inside_port) {
-  state_->ports[{transport, inside_port}].renew_at = state_->now();
+  const auto [port, is_new] = state_->ports.try_emplace({transport, inside_port});
+  if (!is_new) return;
+  port->second.renew_at = state_->now();
   state_->changed.notify_all();
   if (std::exchange(state_->running, true)) return;
   state_->spawn(State::run(state_));

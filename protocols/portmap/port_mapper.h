@@ -51,7 +51,8 @@ class PortMapper {
   PortMapper(const PortMapper&) = delete;
   PortMapper& operator=(const PortMapper&) = delete;
 
-  /// Maps this port from now on, and begins to look for a gateway if that has not begun.
+  /// Maps this port from now on, and begins to look for a gateway if that has not begun. A port that is wanted already
+  /// stays as it is.
   void want(Transport transport, std::uint16_t inside_port);
   std::vector<MappedPort> mapped() const;
   /// The protocol in use; empty without a gateway.

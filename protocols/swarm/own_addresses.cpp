@@ -38,6 +38,11 @@ void OwnAddresses::set_circuits(std::vector<Multiaddr> addresses) {
   change([&] { circuits_ = std::move(addresses); });
 }
 
+void OwnAddresses::set_mapped(std::vector<Multiaddr> addresses) {
+  std::erase_if(addresses, [](const Multiaddr& address) { return !address.is_public(); });
+  change([&] { mapped_ = std::move(addresses); });
+}
+
 void OwnAddresses::observe(std::uint64_t connection, const Multiaddr& local, const io::IpAddress& observer,
                            const Multiaddr& observed) {
   if (observed.is_circuit() || observed.transport() != local.transport()) return;
@@ -84,6 +89,7 @@ std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
 
 std::vector<Multiaddr> OwnAddresses::advertised() const {
   auto out = listening_;
+  append_new(out, mapped_);
   append_new(out, observed_by(profile_.observers_to_advertise));
   append_new(out, circuits_);
   return out;
@@ -91,6 +97,7 @@ std::vector<Multiaddr> OwnAddresses::advertised() const {
 
 std::vector<Multiaddr> OwnAddresses::punchable() const {
   auto out = listening_;
+  append_new(out, mapped_);
   append_new(out, observed_by(profile_.observers_to_punch));
   std::erase_if(out, [](const Multiaddr& address) { return !address.is_public(); });
   return out;

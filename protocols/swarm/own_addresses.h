@@ -30,6 +30,9 @@ class OwnAddresses {
 
   void set_listening(std::vector<multiformats::Multiaddr> addresses);
   void set_circuits(std::vector<multiformats::Multiaddr> addresses);
+  /// What a gateway says it forwards to us. Only public ones are of use: behind a second NAT the gateway tells an address
+  /// that the Internet does not know.
+  void set_mapped(std::vector<multiformats::Multiaddr> addresses);
 
   /// `local` is our end of the connection over which the remote at `observer` reported `observed`.
   void observe(std::uint64_t connection, const multiformats::Multiaddr& local, const io::IpAddress& observer,
@@ -39,9 +42,9 @@ class OwnAddresses {
 
   const std::vector<multiformats::Multiaddr>& listening() const { return listening_; }
   const std::vector<multiformats::Multiaddr>& circuits() const { return circuits_; }
-  /// For identify: interfaces, well-observed addresses, circuits.
+  /// For identify: interfaces, mapped ports, well-observed addresses, circuits.
   std::vector<multiformats::Multiaddr> advertised() const;
-  /// For DCUtR: public addresses of interfaces, and observed public ones, without circuits.
+  /// For DCUtR: public addresses of interfaces, mapped ports, and observed public addresses, without circuits.
   std::vector<multiformats::Multiaddr> punchable() const;
 
   /// Called after `advertised()` has changed.
@@ -59,6 +62,7 @@ class OwnAddresses {
 
   ObservedAddressProfile profile_;
   std::vector<multiformats::Multiaddr> listening_;
+  std::vector<multiformats::Multiaddr> mapped_;
   std::vector<multiformats::Multiaddr> circuits_;
   std::map<std::uint64_t, Observation> observations_;
   std::vector<std::function<void()>> changed_;

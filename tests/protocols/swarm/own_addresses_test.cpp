@@ -50,6 +50,15 @@ TEST(OwnAddresses, CountsAnIpv6SiteAsOneObserver) {
   EXPECT_THAT(observed.own.advertised(), ElementsAre(listener, outside));
 }
 
+TEST(OwnAddresses, TellsOfMappedPortsThatArePublic) {
+  Observed observed;
+  observed.own.set_mapped({outside, parsed("/ip4/100.64.0.1/tcp/4001")});
+  EXPECT_THAT(observed.own.advertised(), ElementsAre(listener, outside));
+  EXPECT_THAT(observed.own.punchable(), ElementsAre(outside));
+  observed.own.set_mapped({});
+  EXPECT_THAT(observed.own.advertised(), ElementsAre(listener));
+}
+
 TEST(OwnAddresses, PunchesWithWhatOneObserverSaw) {
   Observed observed;
   EXPECT_THAT(observed.own.punchable(), IsEmpty());  // a private address is of no use
