@@ -96,7 +96,7 @@ sweep: {transports: [[tcp], quic], seed: 1}
             (ProtocolSpec{Roles::swap_on_last_attempt, 100ms, true, {Security::tls, Security::noise}}));
   EXPECT_EQ(scenario->a.kind, (PeerKind{"APDM/APDF/preserve,udp_timeout=30s", "DE_frankfurt", "cable"}));
   EXPECT_EQ(scenario->b.kind, (PeerKind{"symmetric", "JP_tokyo", "4g"}));
-  EXPECT_EQ(scenario->relays, (RelaySpec{3, "UK_london", "datacenter", 40ms}));
+  EXPECT_EQ(scenario->relays, (RelaySpec{3, {Placement::fixed, "UK_london"}, "datacenter", 40ms}));
   EXPECT_EQ(scenario->observers, 4);
   EXPECT_EQ(scenario->unreachable_pairs, 0.25);
   EXPECT_EQ(scenario->expect,
