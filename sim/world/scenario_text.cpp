@@ -274,7 +274,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
 std::string suggestion(std::string_view word, std::span<const std::string> candidates) {
   if (const auto best = nearest(word, candidates); !best.empty())
     return fmt::format("; did you mean '{}'?", best);
-  constexpr std::size_t short_list = 16;
+  constexpr std::size_t short_list = 24;
   if (candidates.empty() || candidates.size() > short_list) return "";
   return fmt::format("; expected one of: {}", fmt::join(candidates, ", "));
 }

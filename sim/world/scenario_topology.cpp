@@ -182,6 +182,7 @@ void check_gateways(Reader& reader, const Value& value, const Scenario& scenario
   std::set<std::string> used(scenario.a.behind.begin(), scenario.a.behind.end());
   used.insert(scenario.b.behind.begin(), scenario.b.behind.end());
   for (const auto& gateway : scenario.gateways) used.insert(gateway.behind);
+  used.erase("");  // the Internet
   const std::vector<std::string> names(used.begin(), used.end());
   for (std::size_t i = 0; i < scenario.gateways.size(); ++i) {
     const auto& gateway = scenario.gateways[i];
