@@ -358,8 +358,9 @@ void QuicEndpoint::Core::close() {
   const auto self = shared_from_this();
   closed_ = true;
   while (!connections_.empty()) {
-    const auto connection = connections_.begin()->second;
+    const auto [serial, connection] = *connections_.begin();
     connection->close(canceled());
+    connections_.erase(serial);  // one that an exception left half made does not leave by itself
   }
   remnants_.clear();
   routes_.clear();
