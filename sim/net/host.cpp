@@ -115,6 +115,13 @@ io::Scheduler& Host::scheduler() { return stack_->simulation; }
 io::Random Host::random(std::string_view purpose) { return stack_->random.derive(purpose); }
 std::vector<io::IpAddress> Host::addresses() const { return stack_->routing->addresses(); }
 
+std::optional<io::IpAddress> Host::default_gateway() const {
+  static const io::IpAddress elsewhere = boost::asio::ip::make_address("1.1.1.1");
+  const auto& routing = *stack_->routing;
+  const auto index = routing.towards(elsewhere);
+  return index ? routing[*index].gateway : std::nullopt;
+}
+
 io::Result<std::unique_ptr<io::Listener>> Host::listen(const io::Endpoint& local) {
   if (!stack_->has(local.address)) return io::fail(std::errc::address_not_available);
   return TcpListener::open(stack_->simulation, stack_->ip->tcp(), local);

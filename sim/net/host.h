@@ -57,6 +57,8 @@ class Host final : public io::Network {
   io::Scheduler& scheduler() override;
   io::Random random(std::string_view purpose) override;
   std::vector<io::IpAddress> addresses() const override;
+  /// That of the interface by which IPv4 leaves.
+  std::optional<io::IpAddress> default_gateway() const override;
   io::Result<std::unique_ptr<io::Listener>> listen(const io::Endpoint& local) override;
   io::Result<std::shared_ptr<io::StreamSocket>> dial(const io::Endpoint& remote,
                                                      std::optional<std::uint16_t> local_port) override;

@@ -86,7 +86,8 @@ class IpStack::RouteV4 final : public ns3::Ipv4RoutingProtocol {
                   LocalDeliverCallback deliver, ErrorCallback) override {
     // Only a Device ever hands over a packet; ns-3's own loopback is never used.
     const auto interface = static_cast<const Device&>(*device).interface();
-    if (table_->address(interface, true) != from_ns3(header.GetDestination())) return false;
+    const bool to_group = header.GetDestination().IsMulticast() && header.GetProtocol() == nat::protocol::udp;
+    if (!to_group && table_->address(interface, true) != from_ns3(header.GetDestination())) return false;
     deliver(packet, header, static_cast<std::uint32_t>(ip_->GetInterfaceForDevice(device)));
     return true;
   }

@@ -82,6 +82,12 @@ Lan::Place* Lan::find(const io::IpAddress& address) const {
 
 void Lan::send(Place& to, PacketPtr packet) { to.send_down(std::move(packet)); }
 
+void Lan::send_to_others(const Place& from, const PacketPtr& packet) {
+  for (const auto& place : places_) {
+    if (place.get() != &from) place->send_down(packet->Copy());
+  }
+}
+
 bool Lan::are_free(const std::vector<io::IpAddress>& addresses, const Place* but_for) const {
   return std::all_of(addresses.begin(), addresses.end(), [&](const auto& address) {
     const auto found = holders_.find(address);

@@ -40,6 +40,8 @@ class Lan {
   Place* find(const io::IpAddress& address) const;
   /// Sends a packet down the link of that place.
   void send(Place& to, PacketPtr packet);
+  /// Sends a copy of it to everybody else: how a switch treats IPv4 groups.
+  void send_to_others(const Place& from, const PacketPtr& packet);
 
  private:
   bool are_free(const std::vector<io::IpAddress>& addresses, const Place* but_for) const;

@@ -72,7 +72,9 @@ class NatBox::Box {
   void from_inside(Lan::Place& from, const PacketPtr& packet) {
     if (inside_tap != nullptr) inside_tap->record(*packet);
     if (restarting()) return lose(Direction::outbound, *packet);
-    if (auto* neighbour = lan.find(destination_of(*packet))) return lan.send(*neighbour, packet);
+    const auto destination = destination_of(*packet);
+    if (auto* neighbour = lan.find(destination)) return lan.send(*neighbour, packet);
+    if (destination.is_v4() && destination.is_multicast()) return lan.send_to_others(from, packet);
     if (!edge_) return leave(&from, packet, observed(*packet));
 
     const auto as_seen = observed(*packet);

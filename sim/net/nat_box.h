@@ -31,7 +31,8 @@ struct NatEvent {
 
 /// A router at home, at a carrier or in a company: `nat::Nat` between inside ports and a network outside.
 ///
-/// 1. Inside ports reach each other directly, without the NAT; everything else passes it.
+/// 1. Inside ports reach each other directly, without the NAT, and IPv4 multicast stays inside; everything else passes
+///    the NAT.
 /// 2. Its outside is a port like any other: plug it into the core, or into the inside of another box (a
 ///    carrier's).
 /// 3. Where the inside speaks something else than what the NAT translates, an *edge* stands between them: a

@@ -102,4 +102,8 @@ bool RoutingTable::can_reach(const io::IpAddress& destination) const {
          destination != broadcast && !holder(destination) && towards(destination);
 }
 
+bool RoutingTable::can_reach_group(const io::IpAddress& destination) const {
+  return destination.is_v4() && destination.is_multicast() && towards(destination);
+}
+
 }  // namespace flaresim::net

@@ -25,6 +25,8 @@ struct Interface {
   /// What lies behind it whatever the metrics say: its own LAN, what a split tunnel takes.
   std::vector<Prefix> routes{};
   std::uint16_t mtu_bytes = 1500;
+  /// Whom its users ask for what routers offer to their LAN. Packets need no such address to leave.
+  std::optional<io::IpAddress> gateway{};
 };
 
 /// Which interface a packet leaves by, and from which address.
@@ -55,6 +57,10 @@ class RoutingTable {
   /// A host that a packet could be sent to: no address of our own (ns-3 would deliver it inside of sending,
   /// without end), no group, and there is a route.
   bool can_reach(const io::IpAddress& destination) const;
+
+  /// An IPv4 group in the local network: UDP may be sent to it, and reaches who has joined it. Those of IPv6 are not
+  /// modelled.
+  bool can_reach_group(const io::IpAddress& destination) const;
 
   /// While this is set, what is sent without a source is an answer to a packet that came to it (an ICMP
   /// error).

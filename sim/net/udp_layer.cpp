@@ -48,6 +48,16 @@ io::Result<std::uint16_t> UdpLayer::bind(const io::Endpoint& local, UdpUser& use
 
 void UdpLayer::release(const io::Endpoint& local) { users_.erase(local); }
 
+void UdpLayer::join(const io::Endpoint& group, UdpUser& user) {
+  auto& members = groups_[group];
+  if (std::find(members.begin(), members.end(), &user) == members.end()) members.push_back(&user);
+}
+
+void UdpLayer::leave_all(const UdpUser& user) {
+  for (auto& [group, members] : groups_) std::erase(members, &user);
+  std::erase_if(groups_, [](const auto& entry) { return entry.second.empty(); });
+}
+
 void UdpLayer::send(const io::Endpoint& from, const io::Endpoint& to, io::BytesView payload) {
   const auto packet = ns3::Create<ns3::Packet>(payload.data(), static_cast<std::uint32_t>(payload.size()));
   ns3::UdpHeader header;
@@ -96,12 +106,22 @@ ns3::IpL4Protocol::RxStatus UdpLayer::demultiplex(const ns3::Ptr<ns3::Packet>& p
   }
   packet->RemoveHeader(header);
   if (!header.IsChecksumOk()) return RX_CSUM_FAILED;
-  auto* const user = user_of({to, header.GetDestinationPort()});
-  if (user == nullptr) return RX_ENDPOINT_UNREACH;
+  const auto users = users_at({to, header.GetDestinationPort()});
+  if (users.empty())
+    return to.is_multicast() ? RX_OK : RX_ENDPOINT_UNREACH;  // RFC 1122 §3.2.2: no error about a group
   io::Bytes payload(packet->GetSize());
   packet->CopyData(payload.data(), packet->GetSize());
-  user->received({from, header.GetSourcePort()}, to, std::move(payload));
+  for (auto* const user : users) user->received({from, header.GetSourcePort()}, to, payload);
   return RX_OK;
+}
+
+std::vector<UdpUser*> UdpLayer::users_at(const io::Endpoint& local) const {
+  if (local.address.is_multicast()) {
+    const auto members = groups_.find(local);
+    return members == groups_.end() ? std::vector<UdpUser*>() : members->second;
+  }
+  auto* const user = user_of(local);
+  return user == nullptr ? std::vector<UdpUser*>() : std::vector<UdpUser*>(1, user);
 }
 
 UdpUser* UdpLayer::user_of(const io::Endpoint& local) const {
@@ -130,6 +150,7 @@ std::optional<std::uint16_t> UdpLayer::free_port(const io::IpAddress& address) {
 
 void UdpLayer::DoDispose() {
   users_.clear();
+  groups_.clear();
   down4_ = {};
   down6_ = {};
   IpL4Protocol::DoDispose();

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "protocols/io/network.h"
 #include "sim/net/routing.h"
@@ -35,6 +36,9 @@ class UdpLayer final : public ns3::IpL4Protocol {
   /// Port 0 asks for a free one. Says on which port. `errc::address_in_use`.
   io::Result<std::uint16_t> bind(const io::Endpoint& local, UdpUser& user);
   void release(const io::Endpoint& local);
+  /// What comes to this group and port reaches this user, too, who may share it with others.
+  void join(const io::Endpoint& group, UdpUser& user);
+  void leave_all(const UdpUser& user);
   /// `from` is one of the host's addresses.
   void send(const io::Endpoint& from, const io::Endpoint& to, io::BytesView payload);
 
@@ -57,9 +61,12 @@ class UdpLayer final : public ns3::IpL4Protocol {
   bool is_free(const io::Endpoint& local) const;
   std::optional<std::uint16_t> free_port(const io::IpAddress& address);
   UdpUser* user_of(const io::Endpoint& local) const;
+  /// Who is to have what came to this endpoint.
+  std::vector<UdpUser*> users_at(const io::Endpoint& local) const;
 
   io::Random random_{0};
   std::map<io::Endpoint, UdpUser*> users_;
+  std::map<io::Endpoint, std::vector<UdpUser*>> groups_;  // in the order of joining
   DownTargetCallback down4_;
   DownTargetCallback6 down6_;
 };

@@ -79,7 +79,8 @@ io::Result<> UdpSocket::send_to(io::BytesView payload, const io::Endpoint& to) {
   if (!state_->layer) return io::fail(std::errc::operation_canceled);
   if (payload.size() > max_payload_bytes) return io::fail(std::errc::message_size);
   const bool same_family = to.address.is_v4() == state_->local.address.is_v4();
-  if (!same_family || !state_->routing->can_reach(to.address))
+  const auto& routing = *state_->routing;
+  if (!same_family || !(routing.can_reach(to.address) || routing.can_reach_group(to.address)))
     return io::fail(std::errc::network_unreachable);
   const auto source = state_->source_for(to);
   if (!source) return io::fail(std::errc::network_unreachable);
@@ -88,11 +89,22 @@ io::Result<> UdpSocket::send_to(io::BytesView payload, const io::Endpoint& to) {
 }
 
 io::Task<io::Result<io::Datagram>> UdpSocket::receive() { return take_one(state_); }
+
+io::Result<> UdpSocket::join(const io::IpAddress& group) {
+  if (!state_->layer) return io::fail(std::errc::operation_canceled);
+  if (!group.is_multicast()) return io::fail(std::errc::invalid_argument);
+  if (!group.is_v4() || !state_->local.address.is_v4()) return io::fail(std::errc::operation_not_supported);
+  state_->layer->join({group, state_->local.port}, *state_);
+  return {};
+}
+
 io::Endpoint UdpSocket::local() const { return state_->local; }
 
 void UdpSocket::close() {
   if (!state_->layer) return;
-  std::exchange(state_->layer, nullptr)->release(state_->local);
+  const auto layer = std::exchange(state_->layer, nullptr);
+  layer->leave_all(*state_);
+  layer->release(state_->local);
   state_->queue.clear();
   state_->arrived.notify_all();
 }

@@ -34,6 +34,7 @@ class UdpSocket final : public io::DatagramSocket {
 
   io::Result<> send_to(io::BytesView payload, const io::Endpoint& to) override;
   io::Task<io::Result<io::Datagram>> receive() override;
+  io::Result<> join(const io::IpAddress& group) override;
   io::Endpoint local() const override;
   void close() override;
 

@@ -14,8 +14,7 @@ const LinkProfile lan{.up = {.delay = 1ms}, .down = {.delay = 1ms}};
 
 /// Host `a` behind one box, host `b` behind another, and a public host `s`, all with both families.
 struct TwoHomes : SmallWorld {
-  explicit TwoHomes(const char* behaviour = "EIM/APDF")
-      : TwoHomes(nat::parse_behaviour(behaviour).value()) {}
+  explicit TwoHomes(const char* behaviour = "EIM/APDF") : TwoHomes(nat::parse_behaviour(behaviour).value()) {}
   explicit TwoHomes(const nat::Behaviour& behaviour)
       : box_a(simulation, behaviour, ip("198.51.100.1"), random.derive("box a")),
         box_b(simulation, behaviour, ip("198.51.100.2"), random.derive("box b")),
@@ -53,6 +52,31 @@ TEST(NatBox, AServerSeesTheOutsideAddressAndAnswersReachTheHost) {
   EXPECT_EQ(answered.from, at("203.0.113.1", 53));
   EXPECT_EQ(io::as_text(answered.payload), "answer");
   EXPECT_EQ(world.simulation.now(), t0 + 102ms);
+}
+
+TEST(NatBox, AGroupIsHeardByItsMembersInTheLanOnly) {
+  TwoHomes world;
+  Host neighbour(world.simulation, {ip("192.168.1.11")}, world.random.derive("neighbour"));
+  Host deaf(world.simulation, {ip("192.168.1.12")}, world.random.derive("deaf"));
+  ASSERT_TRUE(world.box_a.attach(neighbour.port(), neighbour.addresses(), lan));
+  ASSERT_TRUE(world.box_a.attach(deaf.port(), deaf.addresses(), lan));
+  auto sender = world.a.bind(at("0.0.0.0", 0)).value();
+  auto member = neighbour.bind(at("0.0.0.0", 1900)).value();
+  auto none = deaf.bind(at("0.0.0.0", 1900)).value();
+  ASSERT_TRUE(member->join(ip("239.255.255.250")));
+  EXPECT_EQ(member->join(ip("192.168.1.11")).error(), std::errc::invalid_argument);
+
+  ASSERT_TRUE(sender->send_to(io::as_bytes("who"), at("239.255.255.250", 1900)));
+  const auto heard = world.run(receive_one(*member));
+  EXPECT_EQ(heard.from.address, ip("192.168.1.10"));
+  EXPECT_EQ(io::as_text(heard.payload), "who");
+  ASSERT_TRUE(member->send_to(io::as_bytes("me"), heard.from));
+  EXPECT_EQ(world.run(receive_one(*sender)).from, at("192.168.1.11", 1900));
+
+  // Had the group's datagram come to the other two, it would be read before this one.
+  ASSERT_TRUE(member->send_to(io::as_bytes("you"), at("192.168.1.12", 1900)));
+  EXPECT_EQ(io::as_text(world.run(receive_one(*none)).payload), "you");
+  EXPECT_EQ(world.internet.counters().forwarded + world.internet.counters().no_route, 0u);
 }
 
 TEST(NatBox, TcpCrossesItWithBytesIntact) {
