@@ -200,7 +200,7 @@ struct Behaviour {
 
   bool icmp_errors = true;  ///< about our packets are translated. RFC 5508 REQ-3 to REQ-6, RFC 5382 REQ-9
   bool echo = false;        ///< a ping to an outside address of ours is answered. RFC 1122 §3.2.2.6
-  bool ttl_expired = true;  ///< a packet at its last hop is answered with ICMP time exceeded. RFC 1812 §5.3.1
+  bool ttl_expired = true;  ///< answers at the last hop (RFC 1812 §5.3.1) from its address: if it translates
   Fragments fragments = Fragments::order_free;
 
   std::uint32_t max_mappings = 0;           ///< of all transports; 0: 2²² of each

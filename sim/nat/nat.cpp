@@ -191,7 +191,8 @@ Verdict Nat::Box::decide(const Packet& packet, Direction direction) {
   return to_us ? to_ourselves(packet, *segment) : outbound(packet, *segment);
 }
 
-/// The answer comes from an address that we know to be ours.
+/// The answer comes from an address that we know to be ours. What translates nothing, as a firewall or over IPv6, has
+/// none: it stays silent.
 Verdict Nat::Box::expired(const Packet& packet) {
   const bool answers = ipv4_.behaviour.ttl_expired && is_rewritten(packet) && !outside_.empty();
   return answers ? answer(Rule::ttl_expired, time_exceeded(packet, outside_.front()))

@@ -453,10 +453,10 @@ void Notation::unsolicited() {
     bare.read = [both = bare.read, tcp_only = tcp.read](const Token& token, Behaviour& b) {
       return token.text == "reset" ? tcp_only(token, b) : both(token, b);
     };
-    udp.read = [read = udp.read](const Token& token, Behaviour& b) {
-      return token.text == "reset" ? no_reset(token, b) : read(token, b);
-    };
-    icmp.read = udp.read;
+    for (Key* key : {&udp, &icmp})
+      key->read = [read = key->read](const Token& token, Behaviour& b) {
+        return token.text == "reset" ? no_reset(token, b) : read(token, b);
+      };
   }
 }
 
@@ -527,7 +527,8 @@ Notation make_notation() {
   n.plain("icmp_errors", &B::icmp_errors, either(icmp_error_words),
           "errors about our packets (RFC 5508 REQ-3 to REQ-6)", &V6::icmp_errors);
   n.plain("echo", &B::echo, either(echo_words), "a ping to the outside address (RFC 1122 §3.2.2.6)");
-  n.plain("ttl_expired", &B::ttl_expired, either(ttl_words), "a packet at its last hop (RFC 1812 §5.3.1)");
+  n.plain("ttl_expired", &B::ttl_expired, either(ttl_words),
+          "a packet at its last hop, where IPv4 is translated (RFC 1812 §5.3.1)");
   n.plain("fragments", &B::fragments, one_of<Fragments>(), "of datagrams (RFC 4787 REQ-14)");
   n.plain("max_mappings", &B::max_mappings, number<std::uint32_t>(0, most_mappings),
           "of all hosts, 0 for no limit but the built-in one");

@@ -75,8 +75,9 @@ Table::Port Table::choose_port(std::uint8_t number, const Endpoint& inside, cons
   const bool in_range = rules_.port_range == PortRange{} ||
                         (inside.port >= rules_.port_range.first && inside.port <= rules_.port_range.last);
   const bool is_available = inside.port != 0 && in_range &&
-                            is_in_own_block(number, inside.port, inside.address) &&
-                            (is_free(same, remote) || is_ours(same, inside, remote));
+                            (is_free(same, remote) || is_ours(same, inside, remote)) &&
+                            (is_in_own_block(number, inside.port, inside.address) ||
+                             take_block_around(number, inside.port, inside.address));
   if (is_available || may_overload(same, inside, remote)) return inside.port;
   if (rules_.contention == Contention::drop) return {};
   const bool in_order = rules_.contention == Contention::sequential;
@@ -173,6 +174,22 @@ bool Table::is_in_own_block(std::uint8_t number, std::uint16_t port, const Addre
   });
 }
 
+/// The first block of a host is the one in which its port lies, so that the port can be kept; so are further ones where
+/// no other port would do.
+bool Table::take_block_around(std::uint8_t number, std::uint16_t port, const Address& inside) {
+  const auto* host = subscribers_.find(inside);
+  const auto held = host == nullptr ? 0 : host->blocks[static_cast<std::size_t>(transport_)].size();
+  if (held >= behaviour_.port_blocks || (held > 0 && rules_.contention != Contention::drop)) return false;
+  if (port < rules_.port_range.first) return false;
+  auto& taken = taken_blocks(number);
+  const std::size_t block = (port - rules_.port_range.first) / behaviour_.port_block;
+  if (block >= taken.size() || taken[block]) return false;
+  taken[block] = true;
+  subscribers_.at(inside).blocks[static_cast<std::size_t>(transport_)].push_back(
+      {number, static_cast<std::uint16_t>(block), 0});
+  return true;
+}
+
 Table::Port Table::block_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote,
                               bool in_order, std::uint16_t first) {
   std::size_t held = 0;
@@ -198,13 +215,17 @@ Table::Port Table::block_port(std::uint8_t number, const Endpoint& inside, const
   return port;
 }
 
-/// A block that nobody holds. Where they lie says nothing about who came when.
-Table::Port Table::add_block(std::uint8_t number) {
+std::vector<bool>& Table::taken_blocks(std::uint8_t number) {
   if (blocks_.empty()) {
     const auto count = size_of(rules_.port_range) / behaviour_.port_block;
     blocks_.resize(outside_.size(), std::vector<bool>(count, false));
   }
-  auto& taken = blocks_[number];
+  return blocks_[number];
+}
+
+/// A block that nobody holds. Where they lie says nothing about who came when.
+Table::Port Table::add_block(std::uint8_t number) {
+  auto& taken = taken_blocks(number);
   if (taken.empty()) return {};
   const std::size_t first = random() % taken.size();
   for (std::size_t i = 0; i < taken.size(); ++i) {

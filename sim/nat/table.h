@@ -152,6 +152,8 @@ class Table {
   Port block_port(std::uint8_t number, const Endpoint& inside, const Endpoint& remote, bool in_order,
                   std::uint16_t first);
   Port add_block(std::uint8_t number);
+  bool take_block_around(std::uint8_t number, std::uint16_t port, const Address& inside);
+  std::vector<bool>& taken_blocks(std::uint8_t number);
   PortRange block_range(std::uint16_t block) const;
   bool is_in_own_block(std::uint8_t number, std::uint16_t port, const Address& inside) const;
   bool is_free(Outside outside, const Endpoint& remote) const;

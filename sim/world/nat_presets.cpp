@@ -106,8 +106,8 @@ class PresetReader {
 
   std::string read_url(const Value& value) {
     auto url = line(value);
-    if (!url.starts_with("https://") && !url.starts_with("http://"))
-      reader_.fail(value.place, fmt::format("expected a URL, not '{}'", url));
+    if (!url.starts_with("https://") && !url.starts_with("http://") && !is_in_repository(url))
+      reader_.fail(value.place, fmt::format("expected a URL or a path below tests/, not '{}'", url));
     return url;
   }
 
@@ -329,6 +329,8 @@ std::vector<std::string> telling_keys(const nat::KeyInfo& info, const nat::Behav
 }
 
 }  // namespace
+
+bool is_in_repository(std::string_view url) { return url.starts_with("tests/"); }
 
 std::string_view to_string(NatSource::Kind kind) {
   constexpr std::array words{"measurement", "manual", "code", "standard"};

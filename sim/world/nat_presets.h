@@ -12,11 +12,13 @@ namespace flaresim::world {
 /// Something that a reader can open, and what it says about the NAT.
 struct NatSource {
   enum class Kind { measurement, manual, code, standard };
-  std::string url;
+  std::string url;  ///< or the path of one of this repository's own tests, `tests/…`
   Kind kind = Kind::manual;
   std::string says;
 };
 std::string_view to_string(NatSource::Kind kind);
+/// Whether a source's `url` is a path in this repository.
+bool is_in_repository(std::string_view url);
 
 /// What a preset's mapping and filtering, which decide whether a punch can work, rest on.
 enum class NatGrade {

@@ -151,6 +151,28 @@ TEST(NatBlocks, ABlockIsGivenBackWithItsLastMapping) {
   EXPECT_TRUE(rig.out(y, a1));
 }
 
+TEST(NatBlocks, AKeptPortMakesItsBlockTheHosts) {
+  Rig rig("EIM/APDF/preserve,contention=drop,port_block=64,port_blocks=2");
+  const std::string first = "10.0.0.2", second = "10.0.0.3";
+  EXPECT_EQ(rig.out({first, 1024 + 64}, a1)->port, 1024 + 64);
+  EXPECT_EQ(rig.out({first, 1024 + 127}, a1)->port, 1024 + 127);
+  EXPECT_FALSE(rig.out({second, 1024 + 65}, a1)) << "the block is another host's";
+  EXPECT_EQ(rig.out({first, 5000}, a1)->port, 5000);
+  EXPECT_FALSE(rig.out({first, 9000}, a1)) << "two blocks are all it may have";
+  EXPECT_FALSE(rig.out({second, 1023}, a1)) << "no block reaches below the range";
+  rig.wait(300s);
+  EXPECT_EQ(rig.out({second, 1024 + 65}, a1)->port, 1024 + 65);
+}
+
+TEST(NatBlocks, AKeptPortIsThatOfTheFirstBlockOnlyWhereOthersWouldDo) {
+  Rig rig("EIM/APDF/preserve,port_block=64,port_blocks=2");
+  EXPECT_EQ(rig.out({"10.0.0.2", 5000}, a1)->port, 5000);
+  const int block = (5000 - 1024) / 64;
+  const auto other = rig.out({"10.0.0.2", 9000}, a1);
+  ASSERT_TRUE(other);
+  EXPECT_EQ((other->port - 1024) / 64, block);
+}
+
 TEST(NatPool, PairedHostsKeepTheirAddressAndArbitraryOnesDoNot) {
   Nat paired = pooled("APDM/APDF/random", 8), arbitrary = pooled("APDM/APDF/random,pooling=arbitrary", 8);
   std::set<std::string> of_paired, of_arbitrary, of_hosts;
@@ -473,6 +495,13 @@ TEST(NatTtl, TheRouterSaysWhereAPacketExpired) {
   EXPECT_EQ(read(answer).destination.address, x.address);
   EXPECT_TRUE(checksums_valid(answer));
   EXPECT_TRUE(silent.outbound(last).answer.empty());
+}
+
+TEST(NatTtl, AFirewallHasNoAddressToSaySoFrom) {
+  Rig firewall("EIM/APDF,translate=off");
+  Bytes last = udp(x, a1, {1}, 1);
+  EXPECT_TRUE(firewall.outbound(last).answer.empty());
+  EXPECT_EQ(firewall.last.rule, Rule::ttl_expired);
 }
 
 /// A datagram in two fragments, the second without ports.

@@ -83,6 +83,15 @@ TEST(NatNotation, UnsolicitedSpeaksForBothTransports) {
   EXPECT_EQ(b->tcp.unsolicited, Unsolicited::reset);
 }
 
+TEST(NatNotation, UnsolicitedEchoesAreNoDatagrams) {
+  const auto b = parse_behaviour("EIM/APDF,icmp_unsolicited=icmp-port,ipv6_icmp_unsolicited=icmp");
+  ASSERT_TRUE(b);
+  EXPECT_EQ(b->icmp.unsolicited, Unsolicited::icmp_port);
+  EXPECT_EQ(ipv6_side(*b).icmp.unsolicited, Unsolicited::icmp);
+  EXPECT_EQ(b->udp.unsolicited, Unsolicited::drop);
+  EXPECT_EQ(ipv6_side(*b).udp.unsolicited, Unsolicited::drop);
+}
+
 TEST(NatNotation, ABareResetMeansTcpAlone) {
   const auto b = parse_behaviour("EIM/APDF,unsolicited=reset");
   ASSERT_TRUE(b);

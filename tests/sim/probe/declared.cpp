@@ -235,8 +235,8 @@ void whole_box(Expected& into, const Behaviour& box, const Options& options) {
   into["box.translate"] = std::string(box.translate == Translate::on ? "on" : "off");
   into["box.icmp_errors"] = std::string(box.icmp_errors || open ? "translate" : "drop");
   // Where nothing is translated the box has no address to answer from.
-  if (box.translate == Translate::on)
-    into["box.ttl_expired"] = std::string(box.ttl_expired ? "icmp" : "drop");
+  const bool has_address = box.translate == Translate::on;
+  into["box.ttl_expired"] = std::string(box.ttl_expired && has_address ? "icmp" : "drop");
   into["box.checksums"] = std::string("valid");
   into["box.hops"] = 1.0;
   if (!open) into["box.fragments"] = word(box.fragments, std::array{"order-free", "ordered", "drop"});

@@ -91,6 +91,23 @@ TEST(NatPresets, NameTheirSourcesAndWhereTheyWereSeen) {
   }
 }
 
+TEST(NatPresets, OfTheKernelRestOnTheTestThatComparesThem) {
+  for (const auto& preset : catalogue().presets) {
+    const bool is_compared =
+        preset.name.starts_with("linux") || preset.name == "docker" || preset.name == "openwrt";
+    bool cites = false;
+    for (const auto& source : preset.sources) {
+      if (!is_in_repository(source.url)) continue;
+      EXPECT_TRUE(fs::exists(fs::path(FLARESIM_SOURCE_DIR) / source.url))
+          << preset.name << ": " << source.url;
+      cites = true;
+    }
+    EXPECT_EQ(cites, is_compared) << preset.name;
+    if (!is_compared) continue;
+    for (const auto& axis : preset.axes) EXPECT_FALSE(axis.assumed) << preset.name << ": " << axis.key;
+  }
+}
+
 TEST(NatPresets, SayingAnAxisAgainChangesNothing) {
   for (const auto& preset : catalogue().presets) {
     for (const auto& axis : preset.axes) {
@@ -189,7 +206,7 @@ TEST(NatPresets, SayWhereAFileIsWrong) {
        "box.yaml:4:10: expected a list of sources, at least one"},
       {"name: box\nsummary: a box\nobserved_on: []\nsources: [{url: book, kind: manual, says: x}]\n" +
            good_axes,
-       "box.yaml:4:17: expected a URL, not 'book'"},
+       "box.yaml:4:17: expected a URL or a path below tests/, not 'book'"},
       {"name: box\nsummary: a box\nobserved_on: []\nsources: [{url: 'http://x/', kind: hearsay, says: x}]\n" +
            good_axes,
        "box.yaml:4:36: there is no kind of source 'hearsay'"},
@@ -243,7 +260,8 @@ TEST(NatDescription, TellsTheSourcesFromTheTextAndFromNobody) {
     return axis == described.axes.end() ? "none" : axis->value + " " + std::string(to_string(axis->basis));
   };
   EXPECT_EQ(basis("linux", "udp_timeout"), "2min source");
-  EXPECT_EQ(basis("linux", "hairpin"), "refuse assumed");
+  EXPECT_EQ(basis("linux", "hairpin"), "refuse source");
+  EXPECT_EQ(basis("fritzbox", "hairpin"), "off assumed");
   EXPECT_EQ(basis("linux", "parity"), "off default");
   EXPECT_EQ(basis("linux", "udp_unsolicited"), "commit-state source");
   EXPECT_EQ(basis("linux,udp_timeout=9s", "udp_timeout"), "9s given");
