@@ -45,6 +45,9 @@ void Node::tell_mapped_ports() {
                                                                      : multiformats::Transport::quic_v1;
     addresses.push_back(multiformats::Multiaddr::from_endpoint(port.outside, transport));
   }
+  std::string told;
+  for (const auto& address : addresses) told += (told.empty() ? "" : " ") + address.to_string();
+  swarm_->trace("ports.mapped", told);
   swarm_->addresses().set_mapped(std::move(addresses));
 }
 

@@ -44,7 +44,7 @@ class Node {
   relay::RelayClient& relay_client() { return relay_client_; }
   dcutr::HolePuncher& hole_puncher() { return hole_puncher_; }
   /// Null when the profile has none.
-  const portmap::PortMapper* port_mapper() const { return port_mapper_.get(); }
+  portmap::PortMapper* port_mapper() { return port_mapper_.get(); }
 
   /// Becomes a relay for others, and tells connected peers. Once.
   relay::RelayService& start_relay_service(relay::RelayAcl acl = {});

@@ -50,13 +50,16 @@ class Gateway {
                                        std::uint16_t outside_port) = 0;
 };
 
+class Session;
+using SessionPtr = std::shared_ptr<Session>;
+
 using GatewayPtr = std::shared_ptr<Gateway>;
 
-/// Each looks for a gateway that speaks its protocol, no longer than `limit`. Error::no_gateway. They outlive neither the
-/// network nor its scheduler. RFC 6886; RFC 6887; UPnP Device Architecture 1.1 with InternetGatewayDevice:1 and :2.
-io::Task<io::Result<GatewayPtr>> find_nat_pmp(io::Network& network, io::Duration limit);
-io::Task<io::Result<GatewayPtr>> find_pcp(io::Network& network, io::Duration limit);
-io::Task<io::Result<GatewayPtr>> find_igd(io::Network& network, io::Duration limit);
+/// Each looks for a gateway that speaks its protocol, no longer than `limit`. Error::no_gateway. Closing the session
+/// (inbox.h) ends the search and all calls to what it found. RFC 6886; RFC 6887; UPnP Device Architecture 1.1 with InternetGatewayDevice:1 and :2.
+io::Task<io::Result<GatewayPtr>> find_nat_pmp(SessionPtr session, io::Duration limit);
+io::Task<io::Result<GatewayPtr>> find_pcp(SessionPtr session, io::Duration limit);
+io::Task<io::Result<GatewayPtr>> find_igd(SessionPtr session, io::Duration limit);
 
 }  // namespace flaresim::portmap
 

@@ -82,10 +82,10 @@ io::Result<Url> Url::resolve(std::string_view reference) const {
   return url;
 }
 
-io::Task<io::Result<HttpAnswer>> fetch(io::Network& network, Url url, HttpRequest request) {
-  const auto socket = network.dial(url.host, {});
+io::Task<io::Result<HttpAnswer>> fetch(SessionPtr session, Url url, HttpRequest request) {
+  const auto socket = session->dial(url.host);
   if (!socket) co_return tl::unexpected(socket.error());
-  const io::Deadline deadline(network.scheduler(), *socket, exchange_limit);
+  const io::Deadline deadline(session->scheduler(), *socket, exchange_limit);
   if (const auto connected = co_await (*socket)->connected(); !connected)
     co_return tl::unexpected(connected.error());
   const std::string text = to_text(url, request);

@@ -5,6 +5,7 @@
 #include "protocols/io/network.h"
 #include "protocols/io/result.h"
 #include "protocols/io/task.h"
+#include "protocols/portmap/inbox.h"
 
 namespace flaresim::portmap {
 
@@ -31,6 +32,6 @@ struct HttpAnswer {
 };
 
 /// One HTTP exchange on a connection of its own, of at most 5 s and 64 KiB.
-io::Task<io::Result<HttpAnswer>> fetch(io::Network& network, Url url, HttpRequest request);
+io::Task<io::Result<HttpAnswer>> fetch(SessionPtr session, Url url, HttpRequest request);
 
 }  // namespace flaresim::portmap

@@ -82,8 +82,11 @@ struct Argument {
 
 class IgdGateway final : public Gateway {
  public:
-  IgdGateway(io::Network& network, Url control, std::string service, std::string own)
-      : network_(network), control_(std::move(control)), service_(std::move(service)), own_(std::move(own)) {}
+  IgdGateway(SessionPtr session, Url control, std::string service, std::string own)
+      : session_(std::move(session)),
+        control_(std::move(control)),
+        service_(std::move(service)),
+        own_(std::move(own)) {}
 
   std::string name() const override { return service_.ends_with(":2") ? "upnp-igd:2" : "upnp-igd:1"; }
 
@@ -170,7 +173,7 @@ class IgdGateway final : public Gateway {
         action + " xmlns:u=\"" + service_ + "\">";
     for (const auto& [name, value] : arguments) request.body += "<" + name + ">" + value + "</" + name + ">";
     request.body += "</u:" + action + "></s:Body></s:Envelope>\r\n";
-    auto answer = co_await fetch(network_, control_, std::move(request));
+    auto answer = co_await fetch(session_, control_, std::move(request));
     if (!answer) co_return tl::unexpected(answer.error());
     auto document = std::make_shared<pugi::xml_document>();
     if (!document->load_buffer(answer->body.data(), answer->body.size()))
@@ -185,7 +188,7 @@ class IgdGateway final : public Gateway {
     co_return document;
   }
 
-  io::Network& network_;
+  const SessionPtr session_;
   const Url control_;
   const std::string service_;
   const std::string own_;
@@ -193,10 +196,10 @@ class IgdGateway final : public Gateway {
 };
 
 /// The devices that answer a search, in the order of their answers. Searches go on until one has, or the time is over.
-io::Task<io::Result<std::vector<Url>>> search(io::Network& network, io::TimePoint give_up_at) {
-  const auto inbox = Inbox::open(network);
+io::Task<io::Result<std::vector<Url>>> search(SessionPtr session, io::TimePoint give_up_at) {
+  const auto inbox = session->open_inbox();
   if (!inbox) co_return tl::unexpected(inbox.error());
-  auto& scheduler = network.scheduler();
+  auto& scheduler = session->scheduler();
   const io::Endpoint group{boost::asio::ip::make_address_v4("239.255.255.250"), ssdp_port};
   std::vector<Url> found;
   while (found.empty() && scheduler.now() < give_up_at) {
@@ -219,8 +222,8 @@ io::Task<io::Result<std::vector<Url>>> search(io::Network& network, io::TimePoin
 }
 
 /// The best connection service that a device describes, and where it is controlled. InternetGatewayDevice:2 §2.
-io::Result<GatewayPtr> read_description(io::Network& network, const Url& url, const std::string& description,
-                                        const std::string& own) {
+io::Result<GatewayPtr> read_description(const SessionPtr& session, const Url& url,
+                                        const std::string& description, const std::string& own) {
   pugi::xml_document document;
   if (!document.load_buffer(description.data(), description.size())) return io::fail(Error::malformed_answer);
   const std::string base = document.document_element().child("URLBase").text().get();
@@ -232,29 +235,29 @@ io::Result<GatewayPtr> read_description(io::Network& network, const Url& url, co
     if (!service) continue;
     auto control = from->resolve(service.child("controlURL").text().get());
     if (!control || control->host.address != url.host.address) return io::fail(Error::malformed_answer);
-    return std::make_shared<IgdGateway>(network, std::move(*control), type, own);
+    return std::make_shared<IgdGateway>(session, std::move(*control), type, own);
   }
   return io::fail(Error::unsupported);
 }
 
-std::string own_address(const io::Network& network) {
-  for (const auto& address : network.addresses())
+std::string own_address(const SessionPtr& session) {
+  for (const auto& address : session->network().addresses())
     if (address.is_v4() && !address.is_loopback()) return address.to_string();
   return {};
 }
 
 }  // namespace
 
-io::Task<io::Result<GatewayPtr>> find_igd(io::Network& network, io::Duration limit) {
-  const auto give_up_at = network.scheduler().now() + limit;
-  const std::string own = own_address(network);
-  const auto found = co_await search(network, give_up_at);
+io::Task<io::Result<GatewayPtr>> find_igd(SessionPtr session, io::Duration limit) {
+  const auto give_up_at = session->scheduler().now() + limit;
+  const std::string own = own_address(session);
+  const auto found = co_await search(session, give_up_at);
   if (!found) co_return tl::unexpected(found.error());
   for (const Url& url : *found) {
     HttpRequest request;
-    const auto description = co_await fetch(network, url, std::move(request));
+    const auto description = co_await fetch(session, url, std::move(request));
     if (!description || description->status != 200) continue;
-    auto gateway = read_description(network, url, description->body, own);
+    auto gateway = read_description(session, url, description->body, own);
     if (!gateway) continue;
     const auto connected = co_await static_cast<IgdGateway&>(**gateway).check_connected();
     if (connected) co_return std::move(*gateway);

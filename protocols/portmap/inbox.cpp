@@ -25,6 +25,7 @@ struct Inbox::State {
 
   std::unique_ptr<io::DatagramSocket> socket;
   io::Signal arrived;
+  bool closed = false;
   std::deque<io::Datagram> waiting;
 };
 
@@ -36,7 +37,13 @@ io::Result<std::shared_ptr<Inbox>> Inbox::open(io::Network& network) {
   return std::shared_ptr<Inbox>(new Inbox(std::move(state)));
 }
 
-Inbox::~Inbox() { state_->socket->close(); }
+Inbox::~Inbox() { close(); }
+
+void Inbox::close() {
+  state_->closed = true;
+  state_->socket->close();
+  state_->arrived.notify_all();
+}
 
 io::Result<> Inbox::send_to(io::BytesView payload, const io::Endpoint& to) {
   return state_->socket->send_to(payload, to);
@@ -44,20 +51,45 @@ io::Result<> Inbox::send_to(io::BytesView payload, const io::Endpoint& to) {
 
 io::Task<std::optional<io::Datagram>> Inbox::next(std::shared_ptr<Inbox> inbox, io::TimePoint until) {
   State& state = *inbox->state_;
-  while (state.waiting.empty()) {
+  while (state.waiting.empty() && !state.closed) {
     const bool notified = co_await state.arrived.wait_until(until);
     if (!notified && state.waiting.empty()) co_return std::nullopt;
   }
+  if (state.closed) co_return std::nullopt;
   std::optional<io::Datagram> datagram = std::move(state.waiting.front());
   state.waiting.pop_front();
   co_return datagram;
 }
 
-io::Task<io::Result<io::Bytes>> ask(io::Network& network, io::Bytes request, io::Endpoint whom,
+io::Result<std::shared_ptr<Inbox>> Session::open_inbox() {
+  if (closed_) return io::fail(std::errc::operation_canceled);
+  auto inbox = Inbox::open(network_);
+  std::erase_if(inboxes_, [](const auto& one) { return one.expired(); });
+  if (inbox) inboxes_.push_back(*inbox);
+  return inbox;
+}
+
+io::Result<std::shared_ptr<io::StreamSocket>> Session::dial(const io::Endpoint& remote) {
+  if (closed_) return io::fail(std::errc::operation_canceled);
+  auto socket = network_.dial(remote, {});
+  std::erase_if(sockets_, [](const auto& one) { return one.expired(); });
+  if (socket) sockets_.push_back(*socket);
+  return socket;
+}
+
+void Session::close() {
+  closed_ = true;
+  for (const auto& one : inboxes_)
+    if (const auto inbox = one.lock()) inbox->close();
+  for (const auto& one : sockets_)
+    if (const auto socket = one.lock()) socket->reset();
+}
+
+io::Task<io::Result<io::Bytes>> ask(SessionPtr session, io::Bytes request, io::Endpoint whom,
                                     io::Duration limit, bool (*is_answer)(io::BytesView, io::BytesView)) {
-  const auto inbox = Inbox::open(network);
+  const auto inbox = session->open_inbox();
   if (!inbox) co_return tl::unexpected(inbox.error());
-  auto& scheduler = network.scheduler();
+  auto& scheduler = session->scheduler();
   const auto give_up_at = scheduler.now() + limit;
   for (io::Duration wait = std::chrono::milliseconds(250); scheduler.now() < give_up_at; wait *= 2) {
     if (auto sent = (*inbox)->send_to(request, whom); !sent) co_return tl::unexpected(sent.error());

@@ -44,8 +44,8 @@ Error error_of(std::uint16_t code) {
 
 class NatPmpGateway final : public Gateway {
  public:
-  NatPmpGateway(io::Network& network, const io::IpAddress& address)
-      : network_(network), server_{address, server_port} {}
+  NatPmpGateway(SessionPtr session, const io::IpAddress& address)
+      : session_(std::move(session)), server_{address, server_port} {}
 
   std::string name() const override { return "nat-pmp"; }
   io::Task<io::Result<io::IpAddress>> external_address() override { return ask_address(call_limit); }
@@ -87,23 +87,23 @@ class NatPmpGateway final : public Gateway {
   }
 
   io::Task<io::Result<io::Bytes>> call(io::Bytes request, std::size_t answer_bytes, io::Duration limit) {
-    auto answer = co_await ask(network_, std::move(request), server_, limit, answers);
+    auto answer = co_await ask(session_, std::move(request), server_, limit, answers);
     if (!answer) co_return answer;
     if (const auto code = load_big_u16(&(*answer)[2]); code != 0) co_return io::fail(error_of(code));
     if (answer->size() < answer_bytes) co_return io::fail(Error::malformed_answer);
     co_return answer;
   }
 
-  io::Network& network_;
+  const SessionPtr session_;
   const io::Endpoint server_;
 };
 
 }  // namespace
 
-io::Task<io::Result<GatewayPtr>> find_nat_pmp(io::Network& network, io::Duration limit) {
-  const auto address = network.default_gateway();
+io::Task<io::Result<GatewayPtr>> find_nat_pmp(SessionPtr session, io::Duration limit) {
+  const auto address = session->network().default_gateway();
   if (!address) co_return io::fail(Error::no_default_route);
-  auto gateway = std::make_shared<NatPmpGateway>(network, *address);
+  auto gateway = std::make_shared<NatPmpGateway>(session, *address);
   const auto answer = co_await gateway->ask_address(limit);
   if (!answer) co_return io::fail(Error::no_gateway);
   co_return GatewayPtr(std::move(gateway));

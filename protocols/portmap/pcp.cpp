@@ -76,8 +76,11 @@ void store_address(std::uint8_t* to, const ip::address_v4& address) {
 
 class PcpGateway final : public Gateway {
  public:
-  PcpGateway(io::Network& network, const io::IpAddress& address, const ip::address_v4& own)
-      : network_(network), server_{address, server_port}, own_(own), random_(network.random("pcp nonces")) {}
+  PcpGateway(SessionPtr session, const io::IpAddress& address, const ip::address_v4& own)
+      : session_(std::move(session)),
+        server_{address, server_port},
+        own_(own),
+        random_(session_->network().random("pcp nonces")) {}
 
   std::string name() const override { return "pcp"; }
 
@@ -146,14 +149,14 @@ class PcpGateway final : public Gateway {
   }
 
   io::Task<io::Result<io::Bytes>> call(io::Bytes request, io::Duration limit) {
-    auto answer = co_await ask(network_, std::move(request), server_, limit, answers);
+    auto answer = co_await ask(session_, std::move(request), server_, limit, answers);
     if (!answer) co_return answer;
     if ((*answer)[0] != version) co_return io::fail(Error::unsupported);
     if (const auto code = (*answer)[3]; code != 0) co_return io::fail(error_of(code));
     co_return answer;
   }
 
-  io::Network& network_;
+  const SessionPtr session_;
   const io::Endpoint server_;
   const ip::address_v4 own_;
   io::Random random_;
@@ -163,14 +166,14 @@ class PcpGateway final : public Gateway {
 
 }  // namespace
 
-io::Task<io::Result<GatewayPtr>> find_pcp(io::Network& network, io::Duration limit) {
-  const auto address = network.default_gateway();
+io::Task<io::Result<GatewayPtr>> find_pcp(SessionPtr session, io::Duration limit) {
+  const auto address = session->network().default_gateway();
   if (!address) co_return io::fail(Error::no_default_route);
-  const auto own = network.addresses();
+  const auto own = session->network().addresses();
   const auto v4 =
       std::ranges::find_if(own, [](const auto& one) { return one.is_v4() && !one.is_loopback(); });
   if (v4 == own.end()) co_return io::fail(Error::no_default_route);
-  auto gateway = std::make_shared<PcpGateway>(network, *address, v4->to_v4());
+  auto gateway = std::make_shared<PcpGateway>(session, *address, v4->to_v4());
   const auto answer = co_await gateway->announce(limit);
   if (!answer) co_return io::fail(Error::no_gateway);
   co_return GatewayPtr(std::move(gateway));

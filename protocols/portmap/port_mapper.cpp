@@ -8,6 +8,7 @@
 
 #include "protocols/io/random.h"
 #include "protocols/io/signal.h"
+#include "protocols/portmap/inbox.h"
 
 namespace flaresim::portmap {
 namespace {
@@ -25,7 +26,10 @@ struct PortMapper::State {
   using Ptr = std::shared_ptr<State>;
 
   State(io::Network& on, const PortMapProfile& with)
-      : network(on), profile(with), random(on.random("outside ports")), changed(on.scheduler()) {}
+      : session(std::make_shared<Session>(on)),
+        profile(with),
+        random(on.random("outside ports")),
+        changed(on.scheduler()) {}
 
   struct Port {
     std::optional<std::uint16_t> outside_port;  // the last one that was given; asked for again
@@ -33,8 +37,8 @@ struct PortMapper::State {
     io::TimePoint renew_at{};
   };
 
-  io::TimePoint now() const { return network.scheduler().now(); }
-  void spawn(io::Task<> task) { io::spawn(network.scheduler().executor(), std::move(task)); }
+  io::TimePoint now() const { return session->scheduler().now(); }
+  void spawn(io::Task<> task) { io::spawn(session->scheduler().executor(), std::move(task)); }
 
   static io::Task<> run(Ptr self);
   static io::Task<GatewayPtr> discover(Ptr self);
@@ -43,18 +47,23 @@ struct PortMapper::State {
   static io::Task<bool> refresh_address(Ptr self);
   static io::Task<bool> renew(Ptr self, Key key);
   static io::Task<io::Result<Lease>> ask_for(Ptr self, Key key);
-  static io::Task<> remove_all(Ptr self);
+  static io::Task<> release(Ptr self);
 
+  void settle() {
+    settled = true;
+    changed.notify_all();
+  }
   io::TimePoint next_due() const;
   void tell_if_changed();
   std::vector<MappedPort> mapped() const;
 
-  io::Network& network;
+  const SessionPtr session;
   const PortMapProfile profile;
   io::Random random;
   io::Signal changed;  // what is wanted, what was found, or that it is over
   bool running = false;
   bool stopped = false;
+  bool settled = false;
   std::map<Key, Port> ports;
   std::array<std::optional<GatewayPtr>, 3> found;  // by rank, while discovering; null: none
   GatewayPtr gateway;
@@ -68,12 +77,12 @@ io::Task<> PortMapper::State::run(Ptr self) {
   while (!self->stopped) {
     self->gateway = co_await discover(self);
     if (self->gateway && !self->stopped) co_await serve(self);
+    self->settle();
     if (self->stopped) break;
     const auto again_at = self->now() + self->profile.rediscover_every;
     while (!self->gateway && !self->stopped && self->now() < again_at)
       co_await self->changed.wait_until(again_at);
   }
-  if (self->gateway) co_await remove_all(self);
 }
 
 io::Task<GatewayPtr> PortMapper::State::discover(Ptr self) {
@@ -82,15 +91,15 @@ io::Task<GatewayPtr> PortMapper::State::discover(Ptr self) {
   const auto limit = profile.discovery_limit;
   const auto none = std::optional<GatewayPtr>(GatewayPtr());
   if (profile.pcp)
-    self->spawn(try_one(self, find_pcp(self->network, limit), 0));
+    self->spawn(try_one(self, find_pcp(self->session, limit), 0));
   else
     self->found[0] = none;
   if (profile.nat_pmp)
-    self->spawn(try_one(self, find_nat_pmp(self->network, limit), 1));
+    self->spawn(try_one(self, find_nat_pmp(self->session, limit), 1));
   else
     self->found[1] = none;
   if (profile.igd)
-    self->spawn(try_one(self, find_igd(self->network, limit), 2));
+    self->spawn(try_one(self, find_igd(self->session, limit), 2));
   else
     self->found[2] = none;
   const auto is_gateway = [](const auto& one) { return one && *one; };
@@ -125,6 +134,7 @@ io::Task<> PortMapper::State::serve(Ptr self) {
       failures = known ? 0 : failures + 1;
     }
     self->tell_if_changed();
+    if (!self->settled && self->next_due() > self->now()) self->settle();
     if (!self->stopped && self->next_due() > self->now()) co_await self->changed.wait_until(self->next_due());
   }
   if (self->stopped) co_return;
@@ -165,9 +175,16 @@ io::Task<io::Result<Lease>> PortMapper::State::ask_for(Ptr self, Key key) {
   co_return lease;
 }
 
-io::Task<> PortMapper::State::remove_all(Ptr self) {
-  for (const auto& [key, port] : self->ports)
-    if (port.mapped) (void)co_await self->gateway->unmap(key.first, key.second, *port.outside_port);
+io::Task<> PortMapper::State::release(Ptr self) {
+  self->stopped = true;
+  self->observer = nullptr;
+  self->changed.notify_all();
+  const auto gateway = self->gateway;
+  for (auto& [key, port] : self->ports) {
+    if (!gateway || !std::exchange(port.mapped, false)) continue;
+    (void)co_await gateway->unmap(key.first, key.second, *port.outside_port);
+  }
+  self->session->close();
 }
 
 io::TimePoint PortMapper::State::next_due() const {
@@ -211,10 +228,18 @@ std::string PortMapper::gateway() const { return state_->gateway ? state_->gatew
 
 void PortMapper::on_change(std::function<void()> observer) { state_->observer = std::move(observer); }
 
+io::Task<> PortMapper::settled() {
+  const auto state = state_;
+  while (state->running && !state->settled && !state->stopped) co_await state->changed.wait();
+}
+
 void PortMapper::stop() {
   state_->stopped = true;
   state_->observer = nullptr;
+  state_->session->close();
   state_->changed.notify_all();
 }
+
+io::Task<> PortMapper::release() { return State::release(state_); }
 
 }  // namespace flaresim::portmap

@@ -42,7 +42,7 @@ struct MappedPort {
 ///
 /// 1. It looks for a gateway by all protocols at once; the first of PCP, NAT-PMP and UPnP IGD that has answered when the
 /// first answers, serves.
-/// 2. Mappings are renewed until `stop`, which removes them.
+/// 2. Mappings are renewed until `stop` or `release`.
 /// 3. After some failures in a row it looks for a gateway anew.
 class PortMapper {
  public:
@@ -57,9 +57,13 @@ class PortMapper {
   std::vector<MappedPort> mapped() const;
   /// The protocol in use; empty without a gateway.
   std::string gateway() const;
+  /// Until every port has been asked for once, or it is known that there is no gateway.
+  io::Task<> settled();
   /// Called when `mapped` has changed.
   void on_change(std::function<void()> observer);
-  /// Ends renewing; mappings are removed as far as the gateway still answers.
+  /// Removes the mappings, as far as the gateway answers, and stops.
+  io::Task<> release();
+  /// Ends everything at once. The gateway keeps the mappings until their leases end.
   void stop();
 
  private:

@@ -152,6 +152,13 @@ void PortMap::expire() {
   if (next) timer_.arm_at(*next, [this] { expire(); });
 }
 
+void PortMap::reopen() {
+  std::erase_if(entries_, [&](const auto& entry) {
+    const Mapping& mapping = entry.second.mapping;
+    return !forwarder_.open(mapping.transport, mapping.outside_port, mapping.inside);
+  });
+}
+
 void PortMap::restart() {
   while (!entries_.empty()) remove(entries_.begin());
   timer_.cancel();

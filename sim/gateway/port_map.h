@@ -14,6 +14,7 @@
 #include "protocols/io/result.h"
 #include "protocols/io/scheduler.h"
 #include "protocols/io/time.h"
+#include "sim/gateway/service_profile.h"
 
 namespace flaresim::gateway {
 
@@ -28,31 +29,6 @@ class Forwarder {
   virtual void close(Transport transport, std::uint16_t outside_port) = 0;
   /// The one that it has on its outside, which another NAT may translate again.
   virtual io::IpAddress outside_address() const = 0;
-};
-
-/// Which services a gateway has, and the faults that real ones are known for.
-struct ServiceProfile {
-  bool nat_pmp = false;  ///< RFC 6886
-  bool pcp = false;      ///< RFC 6887
-  int igd = 0;           ///< UPnP Internet Gateway Device: version 1 or 2; 0: none
-
-  /// No lease is longer. RFC 6886 §3.3 recommends that clients ask for two hours.
-  io::Duration longest_lease = std::chrono::hours(2);
-  /// The gateway forgets a lease after this time although it granted a longer one. Zero: it keeps its word.
-  io::Duration forgets_after{0};
-  /// IGD: only leases without an end are taken (error 725 otherwise).
-  bool permanent_only = false;
-  /// What the gateway says its outside address is. None: the true one.
-  std::optional<io::IpAddress> claimed_address{};
-  /// The outside port that the gateway tells, less the one that it opens.
-  std::int32_t port_error = 0;
-  /// Whom else the outside port belongs to is not checked: the newcomer gets it.
-  bool takes_over = false;
-  std::size_t most_mappings = 128;
-  std::size_t most_mappings_per_host = 32;
-
-  bool any() const { return nat_pmp || pcp || igd != 0; }
-  friend bool operator==(const ServiceProfile&, const ServiceProfile&) = default;
 };
 
 enum class MapError {
@@ -110,6 +86,8 @@ class PortMap {
   /// All mappings of a host for this transport.
   void remove_all(Transport transport, const io::IpAddress& inside);
 
+  /// The gateway has lost what it forwarded, but not what it granted: opens all that can still be opened.
+  void reopen();
   /// The gateway has restarted: no mapping is left, and the epoch begins again. RFC 6886 §3.6, RFC 6887 §8.5.
   void restart();
   std::uint32_t epoch_seconds() const;

@@ -93,6 +93,7 @@ class Services::Running : public std::enable_shared_from_this<Running> {
   io::Result<> start();
   void stop();
   void restart();
+  void reopen() { map_.reopen(); }
 
  private:
   io::Result<> start_control();
@@ -243,5 +244,7 @@ Services::Services(std::shared_ptr<Running> running) : running_(std::move(runnin
 Services::~Services() { running_->stop(); }
 
 void Services::restart() { running_->restart(); }
+
+void Services::reopen() { running_->reopen(); }
 
 }  // namespace flaresim::gateway

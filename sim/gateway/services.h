@@ -27,6 +27,8 @@ class Services {
   Services& operator=(const Services&) = delete;
 
   void restart();
+  /// See `PortMap::reopen`.
+  void reopen();
 
  private:
   class Running;

@@ -108,6 +108,9 @@ void Host::readdress(RoutingTable::Index interface, std::vector<io::IpAddress> a
   stack_->routing->readdress(interface, std::move(addresses));
   stack_->ip->readdress(interface);
 }
+void Host::set_gateway(RoutingTable::Index interface, std::optional<io::IpAddress> gateway) {
+  stack_->routing->set_gateway(interface, std::move(gateway));
+}
 Port& Host::port(RoutingTable::Index interface) { return stack_->port(interface); }
 std::size_t Host::interfaces() const { return stack_->routing->size(); }
 

@@ -50,6 +50,8 @@ class Host final : public io::Network {
   Host(engine::Simulation& simulation, Interface first, io::Random random);
   /// Gives an interface other addresses: another network, or a new lease.
   void readdress(RoutingTable::Index interface, std::vector<io::IpAddress> addresses);
+  /// What `default_gateway` says of an interface in another network; nothing: it is not known there.
+  void set_gateway(RoutingTable::Index interface, std::optional<io::IpAddress> gateway);
 
   Port& port(RoutingTable::Index interface = 0);
   std::size_t interfaces() const;

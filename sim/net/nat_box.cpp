@@ -55,6 +55,11 @@ class NatBox::Box {
     core = std::make_unique<nat::Nat>(behaviour, own, seeds_.next());
   }
 
+  void lose_table(bool rebooted) {
+    start_anew();
+    if (loss_observer) loss_observer(rebooted);
+  }
+
   bool restarting() const { return simulation.now() < off_until; }
 
   engine::Simulation& simulation;
@@ -65,6 +70,7 @@ class NatBox::Box {
   std::unique_ptr<nat::Nat> core;
   io::TimePoint off_until{};
   std::function<void(const NatEvent&)> observer;
+  std::function<void(bool)> loss_observer;
   Capture* inside_tap = nullptr;
   Capture* outside_tap = nullptr;
 
@@ -231,22 +237,23 @@ io::Result<> NatBox::readdress(const Port& port, const std::vector<io::IpAddress
 }
 
 void NatBox::reboot(io::Duration off) {
-  box_->start_anew();
   box_->off_until = box_->simulation.now() + off;
+  box_->lose_table(true);
 }
-void NatBox::flush() { box_->start_anew(); }
+void NatBox::flush() { box_->lose_table(false); }
 void NatBox::change_address(std::vector<io::IpAddress> outside) {
   box_->addresses = std::move(outside);
-  box_->start_anew();
+  box_->lose_table(false);
 }
 void NatBox::set_behaviour(const nat::Behaviour& behaviour) {
   box_->behaviour = behaviour;
-  box_->start_anew();
+  box_->lose_table(false);
 }
 
 bool NatBox::restarting() const { return box_->restarting(); }
 const std::vector<io::IpAddress>& NatBox::outside_addresses() const { return box_->addresses; }
 nat::Nat& NatBox::nat() { return *box_->core; }
+void NatBox::on_loss(std::function<void(bool)> observer) { box_->loss_observer = std::move(observer); }
 void NatBox::on_verdict(std::function<void(const NatEvent&)> observer) {
   box_->observer = std::move(observer);
 }

@@ -71,6 +71,9 @@ class NatBox {
   /// Other firmware, or another setting. The outside addresses stay.
   void set_behaviour(const nat::Behaviour& behaviour);
 
+  /// Called after each of these, told whether it was a reboot.
+  void on_loss(std::function<void(bool rebooted)> observer);
+
   bool restarting() const;
   const std::vector<io::IpAddress>& outside_addresses() const;
 

@@ -44,6 +44,9 @@ class RoutingTable {
   /// `port` outlives the table. std::logic_error for two addresses of a family, or an MTU below 1280.
   Index add(Interface interface, const Port& port);
   void readdress(Index index, std::vector<io::IpAddress> addresses);
+  void set_gateway(Index index, std::optional<io::IpAddress> gateway) {
+    entries_.at(index).interface.gateway = gateway;
+  }
 
   std::size_t size() const { return entries_.size(); }
   const Interface& operator[](Index index) const { return entries_[index].interface; }

@@ -22,6 +22,8 @@ class Planner {
     for (std::size_t i = 0; i < drawn_.gateways.size(); ++i) add_gateway(i);
     plan_.host_a = add_host(drawn_.host_a, 0);
     plan_.host_b = add_host(drawn_.host_b, 1);
+    add_stops(drawn_.host_a, 0, plan_.host_a);
+    add_stops(drawn_.host_b, 1, plan_.host_b);
     return std::move(plan_);
   }
 
@@ -103,10 +105,17 @@ class Planner {
     return boost::asio::ip::address_v6(prefixes.value().outside_of(bytes(address)).value());
   }
 
-  io::IpAddress own_v6(std::size_t gateway, std::size_t host, std::size_t interface) const {
-    if (kind(gateway) == GatewayKind::nptv6) {
-      return make_address(fmt::format("fd00:8075:{:x}:{:x}::10", 0x10 + gateway, 1 + host));
+  /// Of a host behind an NPTv6 router, wherever in its prefix; nothing where none is on the way.
+  std::optional<io::IpAddress> site_v6(std::size_t gateway, std::size_t host, std::size_t interface) const {
+    for (std::optional<std::size_t> at = gateway; at; at = drawn_.gateways[*at].behind) {
+      if (kind(*at) != GatewayKind::nptv6) continue;
+      const auto network = (*at == gateway ? 0 : 0x100 * (1 + gateway)) + 1 + host + 2 * interface;
+      return make_address(fmt::format("fd00:8075:{:x}:{:x}::10", 0x10 + *at, network));
     }
+    return std::nullopt;
+  }
+  io::IpAddress own_v6(std::size_t gateway, std::size_t host, std::size_t interface) const {
+    if (const auto address = site_v6(gateway, host, interface)) return *address;
     return make_address(fmt::format("2a02:8071:{:x}::10", 0x40 + host + 0x10 * interface));
   }
 
@@ -123,6 +132,22 @@ class Planner {
     return interfaces;
   }
 
+  void add_stops(const HostPlace& host, std::size_t number,
+                 std::vector<std::vector<io::IpAddress>>& interfaces) {
+    for (const auto& [interface, gateway] : host.stops) {
+      auto& addresses = interfaces.emplace_back();
+      for (const auto version : host.ip) {
+        addresses.push_back(version == 4 ? next_inside(gateway, true)
+                                         : v6_elsewhere(gateway, number, interface));
+        let_through(gateway, addresses.back());
+      }
+    }
+  }
+  io::IpAddress v6_elsewhere(std::size_t gateway, std::size_t host, std::size_t interface) const {
+    if (const auto address = site_v6(gateway, host, interface)) return *address;
+    return make_address(fmt::format("2a02:8076:{:x}:{:x}::10", 0x10 + gateway, host + 0x10 * interface));
+  }
+
   const Draw& drawn_;
   const std::vector<nat::Behaviour>& behaviours_;
   std::vector<std::size_t> children_;  ///< of each gateway, so far
@@ -131,6 +156,9 @@ class Planner {
 
 }  // namespace
 
+io::IpAddress AddressPlan::router(std::size_t gateway) {
+  return make_address(fmt::format("192.168.{}.1", 1 + gateway));
+}
 io::IpAddress AddressPlan::clat_host() { return make_address("192.0.0.4"); }
 
 AddressPlan plan_addresses(const Draw& drawn, const std::vector<nat::Behaviour>& behaviours) {

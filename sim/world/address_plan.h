@@ -14,7 +14,7 @@ namespace flaresim::world {
 /// 1. Inside of a gateway that translates, hosts have private IPv4 addresses and gateways shared ones (RFC 6598);
 ///    inside of one that does not, and on the Internet, public ones. No two are alike in a world, but for the one
 ///    that every host behind a CLAT has (RFC 7335).
-/// 2. A host has one IPv6 address for each of its gateways, and all gateways above let it through.
+/// 2. A host has one IPv6 address for each of its gateways, wherever it comes from, and all gateways above let it through.
 struct AddressPlan {
   struct Gateway {
     std::vector<io::IpAddress> v4{};  ///< its own outside, of one with a NAT
@@ -24,11 +24,14 @@ struct AddressPlan {
     std::vector<io::IpAddress> outside{};      ///< what the network outside routes to it
   };
   std::vector<Gateway> gateways{};
-  /// Of each host, for each of its gateways.
+  /// Of each host, for each of its gateways, and then for each of its later stops. The way there is ready for them from
+  /// the beginning.
   std::vector<std::vector<io::IpAddress>> host_a{};
   std::vector<std::vector<io::IpAddress>> host_b{};
 
   static io::IpAddress clat_host();
+  /// Of a gateway that translates IPv4, in its LAN.
+  static io::IpAddress router(std::size_t gateway);
   static constexpr unsigned npt_bits = 48;
 };
 

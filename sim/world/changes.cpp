@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
 #include <utility>
 
 #include "sim/world/nat_presets.h"
@@ -25,36 +26,58 @@ Changes::~Changes() {
 }
 
 void Changes::make(const Change& change) {
-  auto& machine = change.target == "a" ? world_.a() : world_.b();
   const auto what = fmt::format("event.{}", to_string(change.action));
   if (change.at_gateway) {
-    say_("nat-" + change.target, what, at_gateway(machine, change));
-    return;
+    auto& gateway = world_.gateway(change.target);
+    return say_(gateway.name, what, at_gateway(gateway, change));
   }
-  machine.host->port().set_link(change.action == ChangeAction::link_up);
-  say_(machine.name, what, "");
+  auto& machine = change.target == "a" ? world_.a() : world_.b();
+  say_(machine.name, what, at_peer(machine, change));
 }
 
-std::string Changes::at_gateway(Machine& machine, const Change& change) {
-  auto& gateway = world_.gateway_of(machine);
+std::string Changes::at_gateway(Gateway& gateway, const Change& change) {
+  auto* const nat = gateway.box->nat();
   switch (change.action) {
     case ChangeAction::reboot:
-      gateway.reboot(change.off);
+      nat->reboot(change.off);
       return "off for " + duration_text(change.off);
     case ChangeAction::flush:
-      gateway.flush();
+      nat->flush();
       return "";
     case ChangeAction::change_address:
-      return world_.renumber(machine);
+      return world_.renumber(gateway);
     case ChangeAction::switch_nat:
-      gateway.set_behaviour(parse_nat(change.nat).value());
-      return change.nat;
+      return switch_nat(*nat, change.nat);
     case ChangeAction::link_down:
     case ChangeAction::link_up:
-      gateway.outside().set_link(change.action == ChangeAction::link_up);
+      gateway.box->outside().set_link(change.action == ChangeAction::link_up);
       return "";
+    case ChangeAction::move:
+      break;
   }
-  return "";
+  throw std::logic_error("gateways do not move");
+}
+
+std::string Changes::switch_nat(net::NatBox& box, const std::string& nat) {
+  const auto behaviour = parse_nat(nat).value();
+  const bool translates = behaviour.translate != nat::Translate::off;
+  if (translates == box.outside_addresses().empty()) {
+    // One that was drawn: what the scenario fixes was compared when it was read.
+    return fmt::format("not to {}: the addresses inside would have to change", nat);
+  }
+  box.set_behaviour(behaviour);
+  return nat;
+}
+
+std::string Changes::at_peer(Machine& machine, const Change& change) {
+  if (change.action == ChangeAction::move) {
+    return world_.move(machine, change.interface.value_or(0), change.to, change.access);
+  }
+  const bool up = change.action == ChangeAction::link_up;
+  for (std::size_t i = 0; i < machine.host->interfaces(); ++i) {
+    if (!change.interface || change.interface == i) machine.host->port(i).set_link(up);
+  }
+  return change.interface ? fmt::format("interface {}", *change.interface + 1) : "";
 }
 
 }  // namespace flaresim::world

@@ -25,7 +25,9 @@ class Changes {
 
  private:
   void make(const Change& change);
-  std::string at_gateway(Machine& machine, const Change& change);
+  std::string at_gateway(Gateway& gateway, const Change& change);
+  std::string at_peer(Machine& machine, const Change& change);
+  static std::string switch_nat(net::NatBox& box, const std::string& nat);
 
   PairWorld& world_;
   Say say_;

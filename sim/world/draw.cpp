@@ -60,6 +60,8 @@ class Drawing {
     for (const auto& gateway : scenario_.gateways) place(gateway);
     drawn_.host_a = place_host(scenario_.a, "a", drawn_.a);
     drawn_.host_b = place_host(scenario_.b, "b", drawn_.b);
+    drawn_.host_a.stops = later_stops("a");
+    drawn_.host_b.stops = later_stops("b");
     drawn_.relay_regions = locate(scenario_.relays.location, scenario_.relays.count, "draw/relay-region/");
     drawn_.observer_regions =
         locate(scenario_.observer_location, scenario_.observers, "draw/observer-region/");
@@ -78,7 +80,8 @@ class Drawing {
                          .addresses = spec.addresses,
                          .region = spec.region,
                          .access = spec.access,
-                         .behind = {}};
+                         .behind = {},
+                         .services = spec.services};
     if (!spec.behind.empty()) {
       gateway.behind = place(*std::ranges::find(scenario_.gateways, spec.behind, &GatewaySpec::name));
     }
@@ -92,8 +95,11 @@ class Drawing {
   }
 
   HostPlace place_host(const PeerSpec& spec, const std::string& name, PeerKind& summary) {
-    HostPlace host{
-        .behind = {}, .region = "", .access = "none", .ip = spec.ip.empty() ? scenario_.ip : spec.ip};
+    HostPlace host{.behind = {},
+                   .region = "",
+                   .access = "none",
+                   .ip = spec.ip.empty() ? scenario_.ip : spec.ip,
+                   .stops = {}};
     if (spec.behind.empty()) {
       summary = draw_peer(spec, geography_.drawable(), trial_.derive("draw/" + name));
       host.behind = {drawn_.gateways.size()};
@@ -110,6 +116,18 @@ class Drawing {
     host.region = spec.kind.region.empty() ? drawn_.gateways[host.behind.front()].region : spec.kind.region;
     summary = summarise(host);
     return host;
+  }
+
+  std::vector<HostPlace::Stop> later_stops(std::string_view peer) const {
+    std::vector<HostPlace::Stop> stops;
+    for (const auto& stop : stops_of(scenario_, peer)) {
+      const auto named = numbers_.find(stop.gateway);
+      const auto& owner = stop.gateway == "a" ? drawn_.host_a : drawn_.host_b;
+      stops.push_back({stop.interface, named == numbers_.end() ? owner.behind.front() : named->second});
+    }
+    const auto at_first = (peer == "a" ? drawn_.host_a : drawn_.host_b).behind.size();
+    stops.erase(stops.begin(), stops.begin() + static_cast<std::ptrdiff_t>(at_first));
+    return stops;
   }
 
   PeerKind summarise(const HostPlace& host) const {

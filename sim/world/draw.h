@@ -21,6 +21,7 @@ struct GatewayPlace {
   std::string access;
   std::optional<std::size_t>
       behind;  ///< number of another gateway, which comes earlier; nothing: the Internet
+  gateway::ServiceProfile services{};
 };
 
 /// A peer's host in one trial.
@@ -29,6 +30,12 @@ struct HostPlace {
   std::string region;
   std::string access;   ///< the link to each of them
   std::vector<int> ip;  ///< versions
+  /// Where else its interfaces ever are.
+  struct Stop {
+    std::size_t interface = 0;
+    std::size_t gateway = 0;
+  };
+  std::vector<Stop> stops{};
 };
 
 /// What chance decides about a trial before it begins. Each part has a random stream of its own, so that two

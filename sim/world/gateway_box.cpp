@@ -71,6 +71,10 @@ io::Result<> GatewayBox::attach(net::Port& port, const std::vector<io::IpAddress
   return nat_ ? nat_->attach(port, addresses, link) : stateless_->attach(port, addresses, link);
 }
 
+io::Result<> GatewayBox::readdress(const net::Port& port, const std::vector<io::IpAddress>& addresses) {
+  return nat_ ? nat_->readdress(port, addresses) : stateless_->readdress(port, addresses);
+}
+
 void GatewayBox::on_verdict(std::function<void(const net::NatEvent&)> observer) {
   nat_ ? nat_->on_verdict(std::move(observer)) : stateless_->on_verdict(std::move(observer));
 }

@@ -25,6 +25,7 @@ class GatewayBox {
   net::NatBox* nat() { return nat_.get(); }
   io::Result<> attach(net::Port& port, const std::vector<io::IpAddress>& addresses,
                       const net::LinkProfile& link);
+  io::Result<> readdress(const net::Port& port, const std::vector<io::IpAddress>& addresses);
   void on_verdict(std::function<void(const net::NatEvent&)> observer);
   void capture_inside(net::Capture* capture);
   void capture_outside(net::Capture* capture);

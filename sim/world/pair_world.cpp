@@ -21,12 +21,22 @@ std::string server_v6(std::size_t number) { return fmt::format("2604:1380:{:x}::
 /// By how much a header of IPv6 and a fragment header are longer than one of IPv4 (RFC 7915 §1.4).
 constexpr std::uint16_t clat_overhead_bytes = 28;
 
-constexpr std::size_t leases_a_block = 200;
-std::string gateway_v4(std::size_t number, std::size_t lease = 0) {
-  return fmt::format("84.{}.{}.{}", 16 + lease / leases_a_block, 40 + number, 7 + lease % leases_a_block);
+/// Puts new addresses in the place of old ones; whether there were any.
+bool replace(std::vector<io::IpAddress>& addresses, const std::map<io::IpAddress, io::IpAddress>& leases) {
+  bool any = false;
+  for (auto& address : addresses) {
+    const auto lease = leases.find(address);
+    if (lease == leases.end()) continue;
+    address = lease->second;
+    any = true;
+  }
+  return any;
 }
-std::string home_v6(std::size_t number, std::size_t lease = 0) {
-  return fmt::format("2a02:8071:{:x}:{:x}::10", 0x40 + number, lease);
+
+std::string text_of(const std::vector<io::IpAddress>& addresses) {
+  std::string text;
+  for (const auto& address : addresses) text += (text.empty() ? "" : " ") + address.to_string();
+  return text;
 }
 
 bool has(const std::vector<int>& versions, int version) {
@@ -135,10 +145,10 @@ PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, Geography&
     add_server(fmt::format("O{}", servers_.size() + 1 - relays_), region, "none");
   }
   const auto behaviours = behaviours_of(drawn);
-  const auto plan = plan_addresses(drawn, behaviours);
-  add_gateways(drawn, behaviours, plan);
-  a_ = make_peer("A", drawn, drawn.host_a, plan.host_a);
-  b_ = make_peer("B", drawn, drawn.host_b, plan.host_b);
+  plan_ = plan_addresses(drawn, behaviours);
+  add_gateways(drawn, behaviours, plan_);
+  a_ = make_peer("A", drawn, drawn.host_a, plan_.host_a);
+  b_ = make_peer("B", drawn, drawn.host_b, plan_.host_b);
 
   for (std::size_t i = 0; i < relays_; ++i) {
     servers_[i].node->start_relay_service();
@@ -169,6 +179,9 @@ void PairWorld::for_each_machine(const std::function<void(Machine&)>& visit) {
 
 void PairWorld::shut_down() {
   for_each_machine([](Machine& machine) { machine.node->shut_down(); });
+  for (auto& gateway : gateways_) {
+    if (gateway.services) gateway.services->stop();
+  }
   simulation_.drain();
 }
 
@@ -238,10 +251,16 @@ void PairWorld::add_gateways(const Draw& drawn, const std::vector<nat::Behaviour
     const auto& place = drawn.gateways[i];
     auto& gateway = gateways_.emplace_back();
     gateway.name = place.name;
+    gateway.kind = place.kind;
     gateway.behind = place.behind;
     const auto* outer_plan = place.behind ? &plan.gateways[*place.behind] : nullptr;
     gateway.box = std::make_unique<GatewayBox>(simulation_, place.kind, behaviours[i], plan.gateways[i],
                                                outer_plan, random_.derive("gateway/" + place.name));
+    if (place.services.any() && behaviours[i].translate != nat::Translate::off) {
+      gateway.services =
+          std::make_unique<GatewayServices>(simulation_, *gateway.box->nat(), AddressPlan::router(i),
+                                            place.services, random_.derive("services/" + place.name));
+    }
     const auto& addresses = plan.gateways[i].outside;
     if (place.behind) {
       auto& outer = gateways_[*place.behind];
@@ -256,44 +275,126 @@ void PairWorld::add_gateways(const Draw& drawn, const std::vector<nat::Behaviour
   }
 }
 
-net::NatBox& PairWorld::gateway_of(const Machine& machine) {
-  for (std::optional<std::size_t> at = machine.gateway; at; at = gateways_[*at].behind) {
-    if (auto* nat = gateways_[*at].box->nat()) return *nat;
+Gateway* PairWorld::named(std::string_view name) {
+  const auto found = std::ranges::find(gateways_, name, &Gateway::name);
+  return found == gateways_.end() ? nullptr : &*found;
+}
+
+Gateway& PairWorld::gateway(std::string_view name) {
+  if (auto* const known = named(name)) return *known;
+  const auto& machine = name == "a" ? a_ : b_;
+  for (std::optional<std::size_t> at = machine.places[machine.at.front()].gateway; at;
+       at = gateways_[*at].behind) {
+    if (gateways_[*at].box->nat()) return gateways_[*at];
   }
   throw std::logic_error("nothing on the way of " + machine.name + " keeps a table");
 }
 
-std::string PairWorld::renumber(Machine& machine) {
-  ++machine.leases;
-  auto& gateway = gateways_[machine.gateway];
-  auto& nat = gateway_of(machine);
-  if (gateway.behind || gateway.box->nat() != &nat)
-    throw std::logic_error("the lease is not of " + gateway.name);
-  const auto v4 = boost::asio::ip::make_address(gateway_v4(machine.gateway, machine.leases));
-  const auto v6 = boost::asio::ip::make_address(home_v6(machine.number, machine.leases));
-  const bool translated = !nat.outside_addresses().empty();
-  std::vector<io::IpAddress> own, outside;
-  for (const auto& address : machine.host->addresses()) {
-    outside.push_back(address.is_v4() ? v4 : v6);
-    own.push_back(address.is_v4() && translated ? address : outside.back());
+std::string PairWorld::renumber(Gateway& gateway) {
+  const auto leases = leases_of(static_cast<std::size_t>(&gateway - gateways_.data()));
+  renew(a_, leases);
+  renew(b_, leases);
+  for (std::size_t i = 0; i < gateways_.size(); ++i) renew(i, leases);
+  std::vector<io::IpAddress> addresses;
+  for (const auto& lease : leases) addresses.push_back(lease.second);
+  return text_of(addresses);
+}
+
+PairWorld::Leases PairWorld::leases_of(std::size_t gateway) {
+  Leases leases;
+  const auto add = [&](const io::IpAddress& address) { leases.emplace(address, next_to(address)); };
+  const auto& own = gateways_[gateway].box->nat()->outside_addresses();
+  for (const auto& address : own.empty() ? plan_.gateways[gateway].outside : own) {
+    if (address.is_v4()) add(address);
   }
-  if (translated) nat.change_address({v4});
-  machine.host->readdress(0, own);
-  require(nat.readdress(machine.host->port(), own), "readdress");
-  require(internet_->readdress(gateway.site, outside), "readdress");
-  std::string text;
-  for (const auto& address : outside) text += (text.empty() ? "" : " ") + address.to_string();
-  return text;
+  for (const auto* machine : {&a_, &b_}) {
+    for (const auto& place : machine->places) {
+      bool inside = false;
+      bool native = true;
+      for (std::optional<std::size_t> at = place.gateway; at; at = gateways_[*at].behind) {
+        inside |= *at == gateway;
+        native &= keeps_table(gateways_[*at].kind);
+      }
+      for (const auto& address : place.addresses) {
+        if (inside && native && address.is_v6()) add(address);
+      }
+    }
+  }
+  return leases;
+}
+
+/// In the same network, or in the one after it; for IPv6, the next /64.
+io::IpAddress PairWorld::next_to(io::IpAddress address) {
+  const auto is_taken = [&] {
+    const auto holds = [&](const auto& of) { return std::ranges::find(of, address) != of.end(); };
+    return given_out_.contains(address) ||
+           std::ranges::any_of(plan_.gateways, [&](const auto& gateway) { return holds(gateway.outside); });
+  };
+  constexpr std::uint32_t last_octet = 0xff;
+  do {
+    if (address.is_v4()) {
+      auto number = address.to_v4().to_uint() + 1;
+      if ((number & last_octet) == last_octet) number += 2;  // neither .255 nor .0
+      address = boost::asio::ip::address_v4(number);
+    } else {
+      auto bytes = address.to_v6().to_bytes();
+      for (std::size_t i = 7; ++bytes[i] == 0;) --i;
+      address = boost::asio::ip::address_v6(bytes);
+    }
+  } while (is_taken());
+  given_out_.insert(address);
+  return address;
+}
+
+void PairWorld::renew(Machine& machine, const Leases& leases) {
+  for (std::size_t i = 0; i < machine.places.size(); ++i) {
+    auto& place = machine.places[i];
+    if (!replace(place.addresses, leases) || machine.at[place.interface] != i) continue;
+    machine.host->readdress(place.interface, place.addresses);
+    require(gateways_[place.gateway].box->readdress(machine.host->port(place.interface), place.addresses),
+            "readdress");
+  }
+}
+
+void PairWorld::renew(std::size_t number, const Leases& leases) {
+  auto& gateway = gateways_[number];
+  if (auto* const nat = gateway.box->nat()) {
+    auto own = nat->outside_addresses();
+    if (replace(own, leases)) nat->change_address(own);
+  }
+  auto& outside = plan_.gateways[number].outside;
+  if (!replace(outside, leases)) return;
+  require(gateway.behind ? gateways_[*gateway.behind].box->readdress(gateway.box->outside(), outside)
+                         : internet_->readdress(gateway.site, outside),
+          "readdress");
+}
+
+std::string PairWorld::move(Machine& machine, std::size_t interface, std::string_view to,
+                            const std::string& access) {
+  const auto* const known = named(to);
+  const auto number = known ? static_cast<std::size_t>(known - gateways_.data())
+                            : (to == "a" ? a_ : b_).places.front().gateway;
+  const auto place = std::ranges::find_if(machine.places, [&](const auto& each) {
+    return each.interface == interface && each.gateway == number;
+  });
+  if (place == machine.places.end()) throw std::logic_error(machine.name + " was never to move there");
+  auto& plug = machine.host->port(interface);
+  plug.unplug();
+  machine.host->readdress(interface, place->addresses);
+  const auto router = AddressPlan::router(number);
+  machine.host->set_gateway(interface, gateways_[number].services ? std::optional(router) : std::nullopt);
+  require(gateways_[number].box->attach(plug, place->addresses, data_.access(access)), "attach");
+  machine.at[interface] = static_cast<std::size_t>(place - machine.places.begin());
+  return fmt::format("to {}: {}", gateways_[number].name, text_of(place->addresses));
 }
 
 Machine PairWorld::make_peer(const std::string& name, const Draw& drawn, const HostPlace& place,
                              const std::vector<std::vector<io::IpAddress>>& addresses) {
   Machine machine;
   machine.name = name;
-  machine.gateway = place.behind.front();
-  machine.number = name == "A" ? 0 : 1;
   for (std::size_t i = 0; i < place.behind.size(); ++i) {
     net::Interface interface { .addresses = addresses[i], .metric = static_cast<std::uint32_t>(i) };
+    if (gateways_[place.behind[i]].services) interface.gateway = AddressPlan::router(place.behind[i]);
     if (drawn.gateways[place.behind[i]].kind == GatewayKind::clat) interface.mtu_bytes -= clat_overhead_bytes;
     if (i == 0)
       machine.host = std::make_unique<net::Host>(simulation_, std::move(interface), random_.derive(name));
@@ -302,8 +403,14 @@ Machine PairWorld::make_peer(const std::string& name, const Draw& drawn, const H
     auto& gateway = gateways_[place.behind[i]];
     const auto link = stretched(place.access, place.region, drawn.gateways[place.behind[i]].region);
     require(gateway.box->attach(machine.host->port(i), addresses[i], link), "attach");
-    machine.sites.push_back(gateway.site);
+    machine.places.push_back({i, place.behind[i], addresses[i]});
+    machine.at.push_back(i);
   }
+  for (std::size_t i = 0; i < place.stops.size(); ++i) {
+    const auto& [interface, gateway] = place.stops[i];
+    machine.places.push_back({interface, gateway, addresses[place.behind.size() + i]});
+  }
+  for (const auto& at : machine.places) machine.sites.push_back(gateways_[at.gateway].site);
   start(machine);
   return machine;
 }

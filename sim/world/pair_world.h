@@ -1,7 +1,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "sim/world/address_plan.h"
 #include "sim/world/draw.h"
 #include "sim/world/gateway_box.h"
+#include "sim/world/gateway_services.h"
 #include "sim/world/geography.h"
 #include "sim/world/scenario.h"
 #include "sim/world/world_data.h"
@@ -24,19 +27,26 @@ struct Machine {
   std::string name;
   std::unique_ptr<net::Host> host;
   std::unique_ptr<node::Node> node;
-  /// Where it is reached: a server's own, those of a peer's outermost gateways.
+  /// Where it is ever reached: a server's own, those of a peer's outermost gateways.
   std::vector<net::Internet::SiteId> sites{};
-  std::size_t gateway = 0;  ///< of a peer: number of the one that its first interface is behind
-  std::size_t number = 0;   ///< of a peer; its addresses follow from it
-  std::size_t leases = 0;   ///< how often it was renumbered
+  /// An interface of a peer's host behind one of its gateways.
+  struct Place {
+    std::size_t interface = 0;
+    std::size_t gateway = 0;  ///< its number
+    std::vector<io::IpAddress> addresses{};
+  };
+  std::vector<Place> places{};    ///< all that it is ever at; the first ones in the order of its interfaces
+  std::vector<std::size_t> at{};  ///< numbers of those where its interfaces are now
 };
 
 /// A NAT or firewall on a peer's way to the Internet.
 struct Gateway {
   std::string name;
+  GatewayKind kind = GatewayKind::nat;
   std::unique_ptr<GatewayBox> box;
-  std::optional<std::size_t> behind{};  ///< number of another one; nothing: the Internet
-  net::Internet::SiteId site = 0;       ///< of the outermost gateway on the way
+  std::unique_ptr<GatewayServices> services{};  ///< null for most
+  std::optional<std::size_t> behind{};          ///< number of another one; nothing: the Internet
+  net::Internet::SiteId site = 0;               ///< of the outermost gateway on the way
 };
 
 /// The small world of one trial: two peers behind their gateways, relays, observers, and the Internet
@@ -77,11 +87,16 @@ class PairWorld {
   /// Where a machine listens with this transport, without its peer id.
   std::vector<multiformats::Multiaddr> addresses_of(const Machine& machine, Transport transport) const;
 
-  /// Another lease for a peer's home: an outside IPv4 address and an IPv6 prefix that nobody had before. The
-  /// host has the new addresses at once. Says what they are.
-  std::string renumber(Machine& machine);
-  /// The NAT that is nearest to a peer's first interface.
-  net::NatBox& gateway_of(const Machine& machine);
+  /// The gateway of that name, or else, of the peer `a` or `b`, the one with a table that is nearest to its first
+  /// interface now. std::logic_error when there is none.
+  Gateway& gateway(std::string_view name);
+  /// Another lease for a gateway with a table: IPv4 addresses, and prefixes for the hosts inside, that nobody had
+  /// before. Hosts have their new addresses at once, also those behind other gateways inside. Who has an IPv6 address
+  /// from a CLAT, a DS-Lite home or an NPTv6 router keeps it. Says what the addresses are.
+  std::string renumber(Gateway& gateway);
+  /// Takes an interface of a peer to one of its other places, the one behind the gateway of that name, or behind the one
+  /// that the peer `a` or `b` was behind at first. Says which addresses it has there.
+  std::string move(Machine& machine, std::size_t interface, std::string_view to, const std::string& access);
 
   void for_each_machine(const std::function<void(Machine&)>& visit);
   void shut_down();
@@ -97,6 +112,12 @@ class PairWorld {
   net::Site site_of(const std::string& name, const std::string& region, const std::string& access,
                     std::vector<io::IpAddress> addresses);
   void start(Machine& machine);
+  Gateway* named(std::string_view name);
+  using Leases = std::map<io::IpAddress, io::IpAddress>;  ///< new addresses by old ones
+  Leases leases_of(std::size_t gateway);
+  io::IpAddress next_to(io::IpAddress address);
+  void renew(Machine& machine, const Leases& leases);
+  void renew(std::size_t gateway, const Leases& leases);
 
   const Scenario& scenario_;
   const WorldData& data_;
@@ -108,6 +129,8 @@ class PairWorld {
   std::vector<std::size_t> regions_;  ///< where there are sites, as the geography counts them
   std::unique_ptr<net::Internet> internet_;
   std::vector<Gateway> gateways_;
+  AddressPlan plan_;
+  std::set<io::IpAddress> given_out_;  ///< by new leases
   std::vector<Machine> servers_;
   Machine a_;
   Machine b_;

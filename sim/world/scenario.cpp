@@ -48,7 +48,6 @@ class ScenarioReader {
     if (const auto* list = keys.find("transports")) scenario.transports = read_transports(*list);
     if (const auto* protocol = keys.find("protocol")) scenario.protocol = read_protocol(*protocol);
     if (const auto* share = keys.find("unreachable_pairs")) scenario.unreachable_pairs = reader_.rate(*share);
-    if (const auto* events = keys.find("events")) scenario.events = read_events(reader_, *events);
     if (const auto* expect = keys.find("expect")) scenario.expect = read_expectations(reader_, *expect);
     if (const auto* sweep = keys.find("sweep")) scenario.sweep = read_sweep(reader_, *sweep);
     read_world(keys, peers_needed, scenario);
@@ -70,7 +69,13 @@ class ScenarioReader {
     if (gateways) scenario.gateways = read_gateways(reader_, *gateways, vocabulary_);
     const auto* peers = peers_needed ? keys.need("peers") : keys.find("peers");
     if (peers) read_peers(*peers, scenario);
+    if (const auto* events = keys.find("events")) {
+      scenario.events = read_events(reader_, *events, scenario, vocabulary_, peers_needed);
+    }
     if (gateways) check_gateways(reader_, *gateways, scenario);
+    if (const auto* events = keys.find("events"); events && peers_needed) {
+      check_events(reader_, *events, scenario);
+    }
     if (const auto* relays = keys.find("relays")) scenario.relays = read_relays(*relays);
     if (const auto* observers = keys.find("observers")) read_observers(*observers, scenario);
     check_asymmetry(keys, scenario);
@@ -112,7 +117,7 @@ class ScenarioReader {
   ProtocolSpec read_protocol(const Value& value) {
     ProtocolSpec protocol;
     Keys keys(reader_, value, "protocol",
-              {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role", "security"});
+              {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role", "security", "port_mapping"});
     if (const auto* roles = keys.find("roles")) {
       protocol.roles = read_word(*roles, "role option",
                                  std::array{Roles::spec, Roles::legacy, Roles::swap_on_last_attempt});
@@ -123,6 +128,7 @@ class ScenarioReader {
     if (const auto* fixed = keys.find("accepted_socket_takes_punch_role")) {
       protocol.accepted_socket_takes_punch_role = reader_.truth(*fixed);
     }
+    if (const auto* asks = keys.find("port_mapping")) protocol.port_mapping = reader_.truth(*asks);
     if (const auto* list = keys.find("security")) {
       protocol.security.clear();
       for (const auto* item : reader_.list(*list)) {
@@ -230,11 +236,12 @@ class ScenarioReader {
       }
       return name;
     };
-    for (const auto& a : scenario.a.behind) {
-      for (const auto& b : scenario.b.behind) {
-        if (top(a) != top(b)) continue;
-        reader_.fail(keys.find("relays")->place,
-                     fmt::format("relays.asymmetry is of A alone, but A and B are both behind '{}'", top(a)));
+    for (const auto& a : stops_of(scenario, "a")) {
+      for (const auto& b : stops_of(scenario, "b")) {
+        if (top(a.gateway) != top(b.gateway)) continue;
+        reader_.fail(
+            keys.find("relays")->place,
+            fmt::format("relays.asymmetry is of A alone, but A and B are both behind '{}'", top(a.gateway)));
       }
     }
   }
@@ -311,6 +318,10 @@ std::string_view to_string(GatewayKind kind) {
       return "nptv6";
   }
   return "?";
+}
+
+bool keeps_table(GatewayKind kind) {
+  return kind == GatewayKind::nat || kind == GatewayKind::nat64 || kind == GatewayKind::aftr;
 }
 
 std::string_view to_string(Placement placement) {

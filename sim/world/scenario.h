@@ -10,6 +10,7 @@
 
 #include "protocols/io/result.h"
 #include "protocols/io/time.h"
+#include "sim/gateway/service_profile.h"
 #include "topologies/generators.h"
 
 namespace flaresim::world {
@@ -77,6 +78,8 @@ enum class GatewayKind {
   nptv6,         ///< one IPv6 prefix for another (RFC 6296)
 };
 std::string_view to_string(GatewayKind kind);
+/// Of connections, as a NAT or a firewall does.
+bool keeps_table(GatewayKind kind);
 
 /// A box that a topology names.
 struct GatewaySpec {
@@ -90,6 +93,7 @@ struct GatewaySpec {
   std::string behind;           ///< another gateway; empty: the Internet
   int addresses = 1;            ///< IPv4 addresses outside, of one with a NAT; from 1 to `max_addresses`
   static constexpr int max_addresses = 64;
+  gateway::ServiceProfile services{};  ///< for hosts right behind it; of a NAT that translates IPv4
   bool operator==(const GatewaySpec&) const = default;
 };
 
@@ -144,6 +148,8 @@ struct ProtocolSpec {
   bool accepted_socket_takes_punch_role = false;
   std::vector<Security> security{Security::noise,
                                  Security::tls};  ///< the preferred one first; no other is spoken
+  /// Both peers ask their gateways to forward the ports that they listen on (NAT-PMP, PCP, UPnP IGD).
+  bool port_mapping = false;
   bool operator==(const ProtocolSpec&) const = default;
 };
 
@@ -153,8 +159,9 @@ enum class ChangeAction {
   flush,           ///< its table is lost
   change_address,  ///< a new lease: another outside IPv4 address and IPv6 prefix; the hosts inside follow
   switch_nat,      ///< it behaves otherwise from now on, with an empty table
-  link_down,       ///< of the gateway's line, or of the peer's own interface: packets are lost without a word
+  link_down,  ///< of the gateway's line, or of the peer's own interfaces: packets are lost without a word
   link_up,
+  move,  ///< the peer's host leaves the gateway that it is behind, and has other addresses behind another one
 };
 /// `reboot`, `change-address`, `switch`, …
 std::string_view to_string(ChangeAction action);
@@ -163,12 +170,27 @@ std::string_view to_string(ChangeAction action);
 struct Change {
   io::Duration earliest{0};  ///< since the trial began; drawn evenly for each trial from here
   io::Duration latest{0};    ///< to here
-  bool at_gateway = true;    ///< of the peer, or else at the peer itself
-  std::string target = "a";  ///< `a` or `b`
+  bool at_gateway = true;    ///< or else at a peer itself
+  /// A gateway that the scenario names; else `a` or `b`, the peer, or the gateway with a table that is nearest to
+  /// the peer's first interface when the change comes.
+  std::string target = "a";
   ChangeAction action = ChangeAction::reboot;
   std::string nat;                              ///< what is switched to; as written
   io::Duration off = std::chrono::seconds(30);  ///< how long a reboot takes
+  /// Where the peer moves to: a gateway that the scenario names; else `a` or `b`, the one that the first interface of
+  /// this peer is behind at first.
+  std::string to;
+  std::string access = "none";  ///< the link to it
+  /// Number of the interface of the peer, from 0; nothing: all of them, and the first one of a peer that moves.
+  std::optional<std::size_t> interface;
   bool operator==(const Change&) const = default;
+};
+
+/// An interface of a peer's host behind a gateway.
+struct Stop {
+  std::size_t interface = 0;  ///< from 0
+  std::string gateway;        ///< by its name, or `a` or `b` for a peer's own
+  bool operator==(const Stop&) const = default;
 };
 
 /// A key that has this value.
@@ -223,6 +245,9 @@ struct Scenario {
   std::vector<Condition> set;
   bool operator==(const Scenario&) const = default;
 };
+
+/// Where the interfaces of the peer `a` or `b` are at first, in their order, and then where else they ever move to.
+std::vector<Stop> stops_of(const Scenario& scenario, std::string_view peer);
 
 /// Where a text went wrong. `to_string` gives `file:line:column: message`.
 struct ScenarioError {

@@ -70,8 +70,12 @@ class Keys {
   std::string where_;
 };
 
-/// `events:`, a list of changes.
-std::vector<Change> read_events(Reader& reader, const Value& value);
+/// `events:`, a list of changes to a scenario that has its gateways and its peers; if not `has_world`, those are still
+/// to come, and names of gateways are whatever they are.
+std::vector<Change> read_events(Reader& reader, const Value& value, const Scenario& scenario,
+                                const Vocabulary& vocabulary, bool has_world);
+/// That every change can happen where it is to happen; `value` is where they stand.
+void check_events(Reader& reader, const Value& value, const Scenario& scenario);
 /// `expect:`, a map of rates that holds for every cell, or a list of such maps that may have a `when`.
 std::vector<Expectation> read_expectations(Reader& reader, const Value& value);
 /// `sweep:`, a map of keys to values.

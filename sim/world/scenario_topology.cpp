@@ -53,9 +53,33 @@ GatewayKind read_kind(Reader& reader, const Value& value) {
   return found == words.end() ? kinds.front() : kinds[static_cast<std::size_t>(found - words.begin())];
 }
 
-/// Keeps a table of connections.
-bool has_nat(GatewayKind kind) {
-  return kind == GatewayKind::nat || kind == GatewayKind::nat64 || kind == GatewayKind::aftr;
+gateway::ServiceProfile read_services(Reader& reader, const Value& value, const std::string& where) {
+  constexpr auto shortest = std::chrono::seconds(1), longest = std::chrono::seconds(365 * 24 * 3600);
+  gateway::ServiceProfile services;
+  Keys keys(reader, value, where,
+            {"nat_pmp", "pcp", "igd", "longest_lease", "forgets_after", "permanent_only", "claimed_address",
+             "port_error", "takes_over"});
+  const auto truth = [&](const char* key, bool& into) {
+    if (const auto* given = keys.find(key)) into = reader.truth(*given);
+  };
+  truth("nat_pmp", services.nat_pmp);
+  truth("pcp", services.pcp);
+  truth("permanent_only", services.permanent_only);
+  truth("takes_over", services.takes_over);
+  if (const auto* version = keys.find("igd")) services.igd = static_cast<int>(reader.whole(*version, 0, 2));
+  if (const auto* lease = keys.find("longest_lease"))
+    services.longest_lease = reader.duration(*lease, shortest, longest);
+  if (const auto* after = keys.find("forgets_after"))
+    services.forgets_after = reader.duration(*after, shortest, longest);
+  if (const auto* error = keys.find("port_error"))
+    services.port_error = static_cast<std::int32_t>(reader.whole(*error, 0, 1000));
+  if (const auto* claimed = keys.find("claimed_address")) {
+    boost::system::error_code bad;
+    const auto text = reader.text(*claimed);
+    services.claimed_address = boost::asio::ip::make_address_v4(text, bad);
+    if (bad) reader.fail(claimed->place, fmt::format("expected an IPv4 address, not '{}'", text));
+  }
+  return services;
 }
 
 GatewaySpec read_gateway(Reader& reader, const MapEntry& entry, const Vocabulary& vocabulary,
@@ -66,10 +90,11 @@ GatewaySpec read_gateway(Reader& reader, const MapEntry& entry, const Vocabulary
   const auto* kind = find_value(entry.value, "kind");
   if (kind) gateway.kind = read_kind(reader, *kind);
   std::vector<std::string_view> valid{"kind", "region", "access", "behind"};
-  if (has_nat(gateway.kind)) valid.insert(valid.end(), {"nat", "addresses"});
+  if (keeps_table(gateway.kind)) valid.insert(valid.end(), {"nat", "addresses"});
+  if (gateway.kind == GatewayKind::nat) valid.push_back("services");
   Keys keys(reader, entry.value, kind ? fmt::format("{} (kind {})", where, to_string(gateway.kind)) : where,
             valid);
-  if (has_nat(gateway.kind)) {
+  if (keeps_table(gateway.kind)) {
     if (const auto* nat = keys.need("nat")) gateway.nat = reader.nat(*nat);
     if (const auto* count = keys.find("addresses")) {
       gateway.addresses = static_cast<int>(reader.whole(*count, 1, GatewaySpec::max_addresses));
@@ -80,6 +105,8 @@ GatewaySpec read_gateway(Reader& reader, const MapEntry& entry, const Vocabulary
   if (const auto* access = keys.find("access")) {
     gateway.access = reader.name(*access, "access link", vocabulary.accesses);
   }
+  if (const auto* services = keys.find("services"))
+    gateway.services = read_services(reader, *services, where + ".services");
   if (const auto* behind = keys.find("behind")) gateway.behind = reader.name(*behind, "gateway", names);
   return gateway;
 }
@@ -182,6 +209,7 @@ void check_gateways(Reader& reader, const Value& value, const Scenario& scenario
   std::set<std::string> used(scenario.a.behind.begin(), scenario.a.behind.end());
   used.insert(scenario.b.behind.begin(), scenario.b.behind.end());
   for (const auto& gateway : scenario.gateways) used.insert(gateway.behind);
+  for (const auto& change : scenario.events) used.insert(change.to);
   used.erase("");  // the Internet
   const std::vector<std::string> names(used.begin(), used.end());
   for (std::size_t i = 0; i < scenario.gateways.size(); ++i) {

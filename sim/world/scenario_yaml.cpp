@@ -48,6 +48,22 @@ void emit_relays(YAML::Emitter& out, const RelaySpec& relays) {
   out << YAML::EndMap;
 }
 
+void emit_services(YAML::Emitter& out, const gateway::ServiceProfile& services) {
+  const auto truth = [&](const char* key, bool value) { emit(out, key, value ? "true" : "false"); };
+  out << YAML::Key << "services" << YAML::Value << YAML::BeginMap;
+  truth("nat_pmp", services.nat_pmp);
+  truth("pcp", services.pcp);
+  out << YAML::Key << "igd" << YAML::Value << services.igd;
+  emit(out, "longest_lease", duration_text(services.longest_lease));
+  if (services.forgets_after > io::Duration::zero())
+    emit(out, "forgets_after", duration_text(services.forgets_after));
+  truth("permanent_only", services.permanent_only);
+  if (services.claimed_address) emit(out, "claimed_address", services.claimed_address->to_string());
+  out << YAML::Key << "port_error" << YAML::Value << services.port_error;
+  truth("takes_over", services.takes_over);
+  out << YAML::EndMap;
+}
+
 void emit_gateways(YAML::Emitter& out, const std::vector<GatewaySpec>& gateways) {
   out << YAML::Key << "gateways" << YAML::Value << YAML::BeginMap;
   for (const auto& gateway : gateways) {
@@ -60,6 +76,7 @@ void emit_gateways(YAML::Emitter& out, const std::vector<GatewaySpec>& gateways)
     if (!gateway.region.empty()) emit(out, "region", gateway.region);
     emit(out, "access", gateway.access);
     if (!gateway.behind.empty()) emit(out, "behind", gateway.behind);
+    if (gateway.services.any()) emit_services(out, gateway.services);
     out << YAML::EndMap;
   }
   out << YAML::EndMap;
@@ -127,6 +144,7 @@ void emit_protocol(YAML::Emitter& out, const ProtocolSpec& protocol) {
   out << YAML::Key << "security" << YAML::Value << YAML::Flow << YAML::BeginSeq;
   for (const auto security : protocol.security) out << std::string(to_string(security));
   out << YAML::EndSeq;
+  out << YAML::Key << "port_mapping" << YAML::Value << (protocol.port_mapping ? "true" : "false");
   out << YAML::EndMap;
 }
 
@@ -145,6 +163,11 @@ void emit_events(YAML::Emitter& out, const std::vector<Change>& events) {
     if (change.action == ChangeAction::switch_nat) out << YAML::Key << "nat" << YAML::Value << change.nat;
     if (change.action == ChangeAction::reboot)
       out << YAML::Key << "off" << YAML::Value << duration_text(change.off);
+    if (change.action == ChangeAction::move) {
+      out << YAML::Key << "to" << YAML::Value << change.to;
+      out << YAML::Key << "access" << YAML::Value << change.access;
+    }
+    if (change.interface) out << YAML::Key << "interface" << YAML::Value << *change.interface + 1;
     out << YAML::EndMap;
   }
   out << YAML::EndSeq;

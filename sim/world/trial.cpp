@@ -48,6 +48,9 @@ class Story {
   io::Task<> tell() {
     auto& a = world_.a();
     auto& b = world_.b();
+    // Peers have been up for a while before they meet.
+    if (a.node->port_mapper()) co_await a.node->port_mapper()->settled();
+    if (b.node->port_mapper()) co_await b.node->port_mapper()->settled();
     // One at a time: GCC 12 does not stop at the first of several co_await in one condition.
     if (!co_await connect_to_servers(b)) co_return;
     if (!co_await reserve(b)) co_return;
@@ -188,6 +191,7 @@ node::NodeProfile profile_of(const ProtocolSpec& protocol) {
     profile.swarm.security.emplace_back(security == Security::tls ? security::tls_protocol
                                                                   : security::noise_protocol);
   }
+  if (protocol.port_mapping) profile.port_mapping.emplace();
   switch (protocol.roles) {
     case Roles::spec:
       profile.dcutr.roles = dcutr::Roles::spec;

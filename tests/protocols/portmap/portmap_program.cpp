@@ -33,7 +33,7 @@ int main(int count, char** arguments) {
     while (std::cin.get() != EOF) {
     }
     scheduler.post([&] {
-      mapper.stop();
+      io::spawn(scheduler.executor(), mapper.release());
       scheduler.start_timer(scheduler.now() + std::chrono::seconds(1), [&] { scheduler.stop(); });
     });
   });
