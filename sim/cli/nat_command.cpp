@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "sim/cli/probe_command.h"
+#include "sim/cli/probed_columns.h"
 #include "sim/cli/program.h"
 #include "sim/report/nat.h"
 
@@ -19,7 +20,7 @@ void list(const std::string& format) {
   const auto& catalogue = world::nat_catalogue();
   if (!catalogue) refuse(to_string(catalogue.error()));
   fmt::print("{}", format == "json" ? report::nat_list_json(*catalogue)
-                   : format == "md" ? report::nat_table(*catalogue)
+                   : format == "md" ? report::nat_table(*catalogue, probed_columns(*catalogue))
                                     : report::nat_list(*catalogue));
 }
 

@@ -17,9 +17,6 @@
 namespace flaresim::cli {
 namespace {
 
-/// The same boxes draw the same ports in each run.
-constexpr std::uint64_t seed = 1;
-
 struct Target {
   std::string name;
   nat::Behaviour behaviour;
@@ -80,7 +77,8 @@ void run_probe(const Which& which, const probe::Options& options) {
   const auto nats = targets(which.names, which.all);
   if (which.format == "md") fmt::print("{}", probe::markdown_header());
   for (const auto& nat : nats)
-    print_report(nat, probe::probe(probe::simulated_labs(nat.behaviour, seed), options), which, nats.size());
+    print_report(nat, probe::probe(probe::simulated_labs(nat.behaviour, probe_seed), options), which,
+                 nats.size());
 }
 
 struct Staggering {
@@ -142,7 +140,7 @@ void run_stagger(const Staggering& asked) {
   if (asked.which.format == "csv") fmt::print("nat,transport,offset_ms,success\n");
   for (const auto& nat : nats) {
     const auto pair = [&] {
-      return probe::simulated_pair(nat.behaviour, nat.behaviour, milliseconds(asked.one_way_ms), seed);
+      return probe::simulated_pair(nat.behaviour, nat.behaviour, milliseconds(asked.one_way_ms), probe_seed);
     };
     if (asked.transport != "tcp")
       print_punches(nat.name, "udp", probe::stagger(pair, probe::Protocol::udp, starts), asked.which);

@@ -36,33 +36,46 @@ std::string row(const std::vector<std::string>& cells) {
   return fmt::format("| {} |\n", fmt::join(cells, " | "));
 }
 
-/// What of a preset is seen from outside, in the notation's words.
+/// One word where the transports agree.
+std::string of_transports(const std::string& udp, const std::string& tcp) {
+  return udp == tcp ? udp : fmt::format("UDP {}, TCP {}", udp, tcp);
+}
+
+/// What a preset declares, in the notation's words.
 class Facts {
  public:
   explicit Facts(const std::string& inline_form)
       : behaviour_(nat::parse_behaviour(inline_form, {}).value()) {}
 
-  /// One word where the transports agree, else those of UDP and TCP.
   std::string of(const std::string& key) const {
-    const auto udp = nat::value_of("udp_" + key, behaviour_), tcp = nat::value_of("tcp_" + key, behaviour_);
-    return udp == tcp ? udp : fmt::format("UDP {}, TCP {}", udp, tcp);
+    return of_transports(value("udp_" + key), value("tcp_" + key));
   }
   std::string value(const std::string& key) const { return nat::value_of(key, behaviour_); }
 
   std::string translation() const {
     if (value("captive") == "on") return "captive";
-    if (value("translate") == "on")
-      return fmt::format("{} / {} / {}", of("mapping"), of("filtering"), of("ports"));
-    return fmt::format("{}, {}", value("translate") == "off" ? "none" : "1:1", of("filtering"));
+    return of_transports(translation_of("udp_"), translation_of("tcp_"));
+  }
+
+  /// A refusal by RST, and one that waits for a SYN of our own, are TCP's alone.
+  std::string unsolicited() const {
+    const auto udp = value("udp_unsolicited");
+    return of_transports(udp == "reset" || udp == "delayed-icmp" ? "drop" : udp, value("tcp_unsolicited"));
   }
 
   std::string udp_timers() const {
-    const auto unreplied = value("udp_unreplied_timeout"), stream = value("udp_timeout");
     if (value("udp_blocked") == "on") return "blocked";
+    const auto unreplied = value("udp_unreplied_timeout"), stream = value("udp_timeout");
     return unreplied == stream ? stream : fmt::format("{}, {}", unreplied, stream);
   }
 
  private:
+  std::string translation_of(const std::string& prefix) const {
+    if (value(prefix + "blocked") == "on") return "blocked";
+    return nat_translation(value("translate"), value(prefix + "mapping"), value(prefix + "filtering"),
+                           value(prefix + "ports"));
+  }
+
   nat::Behaviour behaviour_;
 };
 
@@ -71,27 +84,74 @@ std::string observed(const world::NatPreset& preset) {
                                     : fmt::format("{}", fmt::join(preset.observed_on, "; "));
 }
 
+/// Numbers reasons in the order in which they come up.
+class Reasons {
+ public:
+  /// The text with the number of its reason at each dash.
+  std::string numbered(const NatCell& from) {
+    std::string text;
+    std::size_t at = 0;
+    for (const auto& why : from.why) {
+      const auto dash = from.text.find(untold, at);
+      if (dash == std::string::npos) break;
+      text += from.text.substr(at, dash + untold.size() - at);
+      text += fmt::format("<sup>[{0}](#{1})</sup>", number_of(why), heading);
+      at = dash + untold.size();
+    }
+    return text + from.text.substr(at);
+  }
+
+  std::string list() const {
+    if (reasons_.empty()) return {};
+    std::string text = "\n## What packets cannot tell\n\n";
+    for (std::size_t i = 0; i < reasons_.size(); ++i) text += fmt::format("{}. {}\n", i + 1, reasons_[i]);
+    return text;
+  }
+
+ private:
+  static constexpr std::string_view heading = "what-packets-cannot-tell";
+
+  std::size_t number_of(const std::string& why) {
+    const auto known = std::ranges::find(reasons_, why);
+    const auto number = static_cast<std::size_t>(known - reasons_.begin()) + 1;
+    if (known == reasons_.end()) reasons_.push_back(why);
+    return number;
+  }
+
+  std::vector<std::string> reasons_;
+};
+
+using Fields = std::vector<std::pair<std::string, std::string>>;  // title and cell
+
+Fields fields_of(const world::NatPreset& preset, const std::string& inline_form) {
+  const Facts facts(inline_form);
+  return {{"preset", fmt::format("[`{0}`](#{0})", preset.name)},
+          {"mapping / filtering / ports", facts.translation()},
+          {"unsolicited", facts.unsolicited()},
+          {"UDP timeout", facts.udp_timers()},
+          {"TCP timeout", facts.value("tcp_established_timeout")},
+          {"hairpin", facts.of("hairpin")},
+          {"grade", std::string(to_string(preset.grade))},
+          {"observed on", cell(observed(preset))}};
+}
+
 void add_table(std::string& text, const world::NatCatalogue& catalogue, std::size_t first, std::size_t last,
-               const std::vector<NatColumn>& more) {
-  std::vector<std::string> titles{"preset",      "mapping / filtering / ports",
-                                  "unsolicited", "UDP timeout",
-                                  "TCP timeout", "hairpin",
-                                  "grade",       "observed on"};
-  for (const auto& column : more) titles.push_back(column.title);
-  text += row(titles);
-  text += fmt::format("|{}\n", fmt::join(std::vector<std::string>(titles.size(), "---|"), ""));
+               const std::vector<NatColumn>& more, Reasons& reasons) {
   for (auto i = first; i < last; ++i) {
     const auto& preset = catalogue.presets[i];
-    const Facts facts(catalogue.names[i].inline_form);
-    std::vector<std::string> cells{fmt::format("[`{0}`](#{0})", preset.name),
-                                   facts.translation(),
-                                   facts.of("unsolicited"),
-                                   facts.udp_timers(),
-                                   facts.value("tcp_established_timeout"),
-                                   facts.of("hairpin"),
-                                   std::string(to_string(preset.grade)),
-                                   cell(observed(preset))};
-    for (const auto& column : more) cells.push_back(cell(column.cell(preset)));
+    std::vector<std::string> titles, cells;
+    for (const auto& [title, declared] : fields_of(preset, catalogue.names[i].inline_form)) {
+      titles.push_back(title);
+      cells.push_back(declared);
+      for (const auto& column : more) {
+        if (column.beside != title) continue;
+        titles.push_back(column.title);
+        cells.push_back(cell(reasons.numbered(column.cell(preset))));
+      }
+    }
+    if (i == first)
+      text +=
+          row(titles) + fmt::format("|{}\n", fmt::join(std::vector<std::string>(titles.size(), "---|"), ""));
     text += row(cells);
   }
 }
@@ -99,7 +159,8 @@ void add_table(std::string& text, const world::NatCatalogue& catalogue, std::siz
 void add_sources(std::string& text, const world::NatPreset& preset) {
   text += fmt::format("\n### {}\n\n{}.\n\n", preset.name, preset.summary);
   for (const auto& source : preset.sources)
-    text += fmt::format("* [{}]({}): {}\n", to_string(source.kind), source.url, source.says);
+    text += fmt::format("* [{}]({}{}): {}\n", to_string(source.kind),
+                        world::is_in_repository(source.url) ? "../../" : "", source.url, source.says);
   std::vector<std::string> assumed;
   for (const auto& axis : preset.axes)
     if (axis.assumed) assumed.push_back(fmt::format("`{}`", axis.key));
@@ -113,7 +174,11 @@ Written by `flaresim nat list --format md`; a test holds it to the files.
 A preset is a file of this folder, and adding one is enough: `flaresim nat show NAME` explains it. Where a NAT is asked
 for, `NAME,key=value` changes what it says. The words are those of RFC 4787 (`EIM`, `ADM`, `APDM`: endpoint-independent,
 address-dependent, address- and port-dependent mapping; `EIF`, `ADF`, `APDF`: filtering likewise); two UDP timeouts are
-those before and after an answer.
+those before and after an answer. Where the transports differ, both are named.
+
+What a column is called after is what the file declares; the column *seen* beside it is what `flaresim nat probe` found
+by packets alone, in a simulated world with such a box in it. A dash is what packets cannot tell there, with the reason
+[below](#what-packets-cannot-tell).
 
 The grade says what mapping and filtering, which decide whether a punch can work, rest on: somebody's measurement, a
 document (manual, code or standard), or nothing that a reader can open. Below the tables each preset has its sources,
@@ -161,12 +226,20 @@ std::string nat_list_json(const world::NatCatalogue& catalogue) {
   return list.dump(2) + "\n";
 }
 
+std::string nat_translation(std::string_view translate, std::string_view mapping, std::string_view filtering,
+                            std::string_view ports) {
+  if (translate == "on") return fmt::format("{} / {} / {}", mapping, filtering, ports);
+  return fmt::format("{}, {}", translate == "off" ? "none" : "1:1", filtering);
+}
+
 std::string nat_table(const world::NatCatalogue& catalogue, const std::vector<NatColumn>& more) {
   std::string text(introduction);
+  Reasons reasons;
   for (std::size_t first = 0; first < catalogue.presets.size(); first = end_of_group(catalogue, first)) {
     text += fmt::format("\n## {}\n\n", catalogue.presets[first].group);
-    add_table(text, catalogue, first, end_of_group(catalogue, first), more);
+    add_table(text, catalogue, first, end_of_group(catalogue, first), more, reasons);
   }
+  text += reasons.list();
   text += "\n## Sources\n";
   for (const auto& preset : catalogue.presets) add_sources(text, preset);
   return text;

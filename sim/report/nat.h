@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/world/nat_presets.h"
@@ -14,13 +15,27 @@ std::string nat_list(const world::NatCatalogue& catalogue);
 /// A JSON array of `{name, group, grade, summary, inline, observed_on[], sources[{url, kind, says}]}`.
 std::string nat_list_json(const world::NatCatalogue& catalogue);
 
-/// A column of the presets' table.
-struct NatColumn {
-  std::string title;
-  std::function<std::string(const world::NatPreset& preset)> cell;  ///< Markdown
+/// What stands in a cell; `why` says of each dash in it, in their order, why there is nothing to say.
+struct NatCell {
+  std::string text;
+  std::vector<std::string> why;
 };
-/// What `topologies/nats/README.md` holds: a table of the presets under each heading, with `more` columns after its
-/// own, and the sources of each preset below.
+
+/// A column that tells from elsewhere what one of the table's own says, and stands to the right of that.
+struct NatColumn {
+  std::string beside;  ///< title of the table's own column
+  std::string title;
+  std::function<NatCell(const world::NatPreset& preset)> cell;
+};
+/// The mark in a cell for what cannot be told.
+inline constexpr std::string_view untold = "—";
+
+/// A transport's mapping, filtering and ports in one cell; also for columns beside it, so that what agrees reads alike.
+std::string nat_translation(std::string_view translate, std::string_view mapping, std::string_view filtering,
+                            std::string_view ports);
+
+/// What `topologies/nats/README.md` holds: a table of the presets under each heading, with `more` columns beside its
+/// own; then why there are dashes; and the sources of each preset.
 std::string nat_table(const world::NatCatalogue& catalogue, const std::vector<NatColumn>& more = {});
 
 /// One NAT for people: what is known about it, and each axis with where its value comes from.

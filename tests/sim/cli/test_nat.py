@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -13,7 +14,7 @@ NATS = SOURCE / "topologies" / "nats"
 
 
 def call(*arguments, program=PROGRAM, **environment):
-    return subprocess.run([program, "nat", *arguments], capture_output=True, text=True, timeout=60,
+    return subprocess.run([program, "nat", *arguments], capture_output=True, text=True, timeout=300,
                           env={**os.environ, **environment})
 
 
@@ -43,7 +44,7 @@ def test_show_marks_what_is_assumed_and_what_the_text_gives():
     lines = {line.split()[0]: line for line in call("show", "linux,udp_timeout=30s").stdout.splitlines() if line}
     assert lines["preset"].startswith("preset       linux: ")
     assert lines["udp_timeout"].split()[1:3] == ["30s", "given"]
-    assert lines["hairpin"].split()[1:3] == ["off", "assumed"]
+    assert lines["hairpin"].split()[1:3] == ["refuse", "from"]
     assert lines["parity"].split()[1:3] == ["off", "default"]
     assert lines["udp_unreplied_timeout"].split()[1:3] == ["30s", "before"]  # no mark: a source says so
 
@@ -77,8 +78,35 @@ def test_a_broken_file_is_2_with_its_place(tmp_path):
 
 
 def test_the_table_beside_the_files_is_current():
-    table = call("list", "--format", "md").stdout
+    table = call("list", "--format", "md").stdout  # probes every preset
     assert (NATS / "README.md").read_text() == table, "write it anew: flaresim nat list --format md"
+
+
+def test_the_table_shows_that_what_is_seen_is_what_is_declared():
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")]
+            for line in (NATS / "README.md").read_text().splitlines() if line.startswith("|")]
+    compared = told = 0
+    titles = []
+    for row in rows:
+        if row[0] == "preset":
+            titles = row
+            continue
+        if row[0].startswith("---"):
+            continue
+        for column in range(1, len(row)):
+            if titles[column] != "seen":
+                continue
+            declared, seen = (re.findall(r"[^ ,]+", re.sub(r"<sup>.*?</sup>", "", cell))
+                              for cell in row[column - 1:column + 1])
+            if len(seen) > len(declared):  # only there the transports differ: UDP x, TCP y
+                declared = ["UDP", *declared, "TCP", *declared]
+            if seen != ["—"]:
+                assert len(seen) == len(declared), row[0]
+                assert all(word in ("—", said) for word, said in zip(seen, declared)), (row[0], declared, seen)
+                told += 1
+            compared += 1
+    assert compared == 5 * len(presets())
+    assert told > 0.8 * compared
 
 
 def test_an_installed_program_reads_the_files_beside_it(tmp_path):
