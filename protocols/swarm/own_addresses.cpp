@@ -65,6 +65,7 @@ std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
   };
   std::map<Multiaddr, std::vector<Candidate>> by_listener;
   for (const auto& [connection, observation] : observations_) {
+    if (std::find(listening_.begin(), listening_.end(), observation.local) == listening_.end()) continue;
     auto& candidates = by_listener[observation.local];
     auto found = std::find_if(candidates.begin(), candidates.end(),
                               [&](const Candidate& c) { return c.observed == observation.observed; });

@@ -23,7 +23,9 @@ struct ObservedAddressProfile {
 /// 1. An observation counts only while the connection it came over lives, and only if that connection leaves
 ///    from a port that we listen on: what others see of an ephemeral port says nothing about the listener.
 /// 2. Observers are counted by IPv4 address, or IPv6 /56, so that one host cannot pose as many.
-/// 3. What another peer sees over a relay is the relay's address, and is not counted.
+/// 3. Nor does it count while that connection's local address is none that we listen on any more, as after a move to
+///    another network.
+/// 4. What another peer sees over a relay is the relay's address, and is not counted.
 class OwnAddresses {
  public:
   explicit OwnAddresses(ObservedAddressProfile profile) : profile_(profile) {}

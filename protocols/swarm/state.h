@@ -102,6 +102,11 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   OwnAddresses addresses;
   SwarmCounters counters;
 
+  struct Bound {
+    multiformats::Transport transport;
+    io::Endpoint endpoint;
+  };
+  std::vector<Bound> bound;
   std::vector<std::shared_ptr<io::Listener>> listeners;
   std::vector<std::shared_ptr<quic::QuicEndpoint>> quic_endpoints;
   security::TlsIdentityPtr tls;  // made when it is first needed

@@ -194,18 +194,24 @@ io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {
       transport == Transport::tcp ? state_->listen_tcp(*endpoint) : state_->listen_quic(*endpoint);
   if (!bound) return tl::unexpected(bound.error());
 
-  auto listening = state_->addresses.listening();
-  if (bound->address.is_unspecified()) {
-    for (const auto& own : state_->network.addresses()) {
-      if (own.is_v4() == bound->address.is_v4()) {
-        listening.push_back(Multiaddr::from_endpoint({own, bound->port}, transport));
-      }
+  state_->bound.push_back({transport, *bound});
+  refresh_addresses();
+  return Multiaddr::from_endpoint(*bound, transport);
+}
+
+void Swarm::refresh_addresses() {
+  std::vector<Multiaddr> listening;
+  for (const auto& [transport, endpoint] : state_->bound) {
+    if (!endpoint.address.is_unspecified()) {
+      listening.push_back(Multiaddr::from_endpoint(endpoint, transport));
+      continue;
     }
-  } else {
-    listening.push_back(Multiaddr::from_endpoint(*bound, transport));
+    for (const auto& own : state_->network.addresses()) {
+      if (own.is_v4() != endpoint.address.is_v4()) continue;
+      listening.push_back(Multiaddr::from_endpoint({own, endpoint.port}, transport));
+    }
   }
   state_->addresses.set_listening(std::move(listening));
-  return Multiaddr::from_endpoint(*bound, transport);
 }
 
 void Swarm::handle(std::string protocol, StreamHandler handler, OverLimited over_limited) {

@@ -144,6 +144,8 @@ class Swarm {
 
   /// Listens on `/ip4|ip6/…/tcp/PORT` or `/ip4|ip6/…/udp/PORT/quic-v1`, port 0 for any; returns the bound address.
   io::Result<multiformats::Multiaddr> listen(const multiformats::Multiaddr& address);
+  /// Looks up again which addresses the host has, for those who listen on all of them. To be called when they have changed.
+  void refresh_addresses();
 
   void handle(std::string protocol, StreamHandler handler, OverLimited over_limited = OverLimited::no);
   void unhandle(std::string_view protocol);

@@ -17,6 +17,10 @@ Changes::Changes(PairWorld& world, const std::vector<Change>& events, const io::
     auto own = random.derive(fmt::format("event/{}", i));
     const auto at =
         change.latest > change.earliest ? own.between(change.earliest, change.latest) : change.earliest;
+    if (at == io::Duration::zero()) {
+      make(change);
+      continue;
+    }
     timers_.push_back(world_.simulation().start_timer(io::TimePoint(at), [this, &change] { make(change); }));
   }
 }

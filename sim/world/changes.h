@@ -12,7 +12,7 @@
 namespace flaresim::world {
 
 /// Makes a scenario's events happen in the world of one trial. Times that are not fixed come from a stream of
-/// the event's own, so that an event more changes no other's.
+/// the event's own, so that an event more changes no other's. What happens at 0 s has happened once this is made.
 class Changes {
  public:
   /// Tells of a change as it happens: where, what, and details.

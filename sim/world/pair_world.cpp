@@ -351,6 +351,7 @@ void PairWorld::renew(Machine& machine, const Leases& leases) {
     auto& place = machine.places[i];
     if (!replace(place.addresses, leases) || machine.at[place.interface] != i) continue;
     machine.host->readdress(place.interface, place.addresses);
+    machine.node->swarm().refresh_addresses();
     require(gateways_[place.gateway].box->readdress(machine.host->port(place.interface), place.addresses),
             "readdress");
   }
@@ -381,6 +382,7 @@ std::string PairWorld::move(Machine& machine, std::size_t interface, std::string
   auto& plug = machine.host->port(interface);
   plug.unplug();
   machine.host->readdress(interface, place->addresses);
+  machine.node->swarm().refresh_addresses();
   const auto router = AddressPlan::router(number);
   machine.host->set_gateway(interface, gateways_[number].services ? std::optional(router) : std::nullopt);
   require(gateways_[number].box->attach(plug, place->addresses, data_.access(access)), "attach");

@@ -87,6 +87,15 @@ TEST(OwnAddresses, IgnoresRelayedLoopbackAndForeignObservations) {
   EXPECT_THAT(observed.own.punchable(), IsEmpty());
 }
 
+TEST(OwnAddresses, CountsNothingThatWasSeenOfAnAddressOfAnotherNetwork) {
+  Observed observed;
+  observed.by("8.0.0.1");
+  observed.own.set_listening({parsed("/ip4/10.0.0.7/tcp/4001")});
+  EXPECT_THAT(observed.own.punchable(), IsEmpty());
+  observed.own.set_listening({listener});
+  EXPECT_THAT(observed.own.punchable(), ElementsAre(outside));
+}
+
 TEST(OwnAddresses, ForgetsWhatAClosedConnectionSaw) {
   Observed observed;
   for (const auto* observer : {"8.0.0.1", "8.0.0.2", "8.0.0.3", "8.0.0.4"}) observed.by(observer);
