@@ -181,6 +181,41 @@ TEST(Events, AnotherNatDecidesFromThenOn) {
   EXPECT_EQ(trial.cause, world::Cause::silence);
 }
 
+TEST(Events, ASwitchInTheMiddleOfAPunchLetsItSucceed) {
+  const std::vector<world::Assignment> quic{{"transports", "[quic]"}};
+  auto strict = quic;
+  strict.push_back({"peers.a.nat", "symmetric"});
+  strict.push_back({"events", "[{at: 3 s, gateway: b, do: switch, nat: full-cone}]"});
+  const auto trial = run(load("scenarios/pair.yaml", strict));
+  EXPECT_EQ(trial.outcome, Outcome::success) << trial.error;
+  ASSERT_TRUE(trial.direct_after && trial.relayed_after);
+  EXPECT_GT(*trial.relayed_after + *trial.direct_after, 3s);
+  strict.back() = {"events", "[]"};
+  EXPECT_EQ(run(load("scenarios/pair.yaml", strict)).outcome, Outcome::failed);
+}
+
+TEST(Events, ADrawnFirewallIsNotSwitchedToANat) {
+  const auto scenario =
+      load("scenarios/pair.yaml",
+           {{"peers.a",
+             "{population: {name: p, nats: {open: 1}, regions: {DE_frankfurt: 1}, accesses: {none: 1}}}"},
+            {"events", "[{at: 1 ms, gateway: a, do: switch, nat: symmetric}]"}});
+  const auto trial = run(scenario);
+  EXPECT_EQ(trial.outcome, Outcome::connection_reversed) << trial.error;
+  const auto* const event = find(trial, "nat-a", "event.switch");
+  ASSERT_NE(event, nullptr);
+  EXPECT_THAT(event->detail, HasSubstr("not to symmetric"));
+}
+
+TEST(Events, ARebootEndsWhenItsTimeOffIsOver) {
+  // TCP tries again 1 s, 3 s and 7 s after the first time (RFC 6298).
+  const auto trial = run(with_events("[{at: 0 s, gateway: b, do: reboot, off: 2 s}]"));
+  EXPECT_EQ(trial.outcome, Outcome::success) << trial.error;
+  ASSERT_TRUE(trial.relayed_after);
+  EXPECT_GT(*trial.relayed_after, 3s);
+  EXPECT_LT(*trial.relayed_after, 4s);
+}
+
 TEST(Events, APunchIntoARebootingGatewayFailsInTheExchangeOfTheNextAttempt) {
   // The gateway of B goes down in the very instant in which B dials, and with it the way over the relay.
   const auto usual = run(with_events("[]"));
