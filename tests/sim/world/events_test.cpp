@@ -301,12 +301,15 @@ TEST(Events, AMoveHasTheAccessLinkOfTheNewPlace) {
   EXPECT_GT(*far.direct_rtt, *near.direct_rtt + 300ms);
 }
 
-/// A's connection to a public B over one transport, while events happen.
+/// A connection between A and B over one transport, while events happen. It is dialled without the help of a relay, from
+/// behind a NAT to a public address.
 struct Visit {
-  Visit(const std::string& transport, const std::string& events)
-      : scenario(in_town(
-            events,
-            {{"transports", transport}, {"gateways.home-b.nat", "open"}, {"gateways.carrier.nat", "open"}})),
+  enum class From { a, b };
+
+  Visit(const std::string& transport, const std::string& events, From from = From::a)
+      : scenario(in_town(events, {{"transports", transport},
+                                  {from == From::a ? "gateways.home-b.nat" : "gateways.home-a.nat", "open"},
+                                  {"gateways.carrier.nat", from == From::a ? "open" : "port-restricted"}})),
         geography(scenario, world_data()),
         world(scenario, world_data(), geography, world::draw(scenario, geography, random), random),
         changes(world, scenario.events, random,
@@ -316,13 +319,15 @@ struct Visit {
     world.a().node->swarm().set_trace([this](std::string_view what, const std::string& detail) {
       story += "A " + std::string(what) + " " + detail + "\n";
     });
-    io::spawn(world.simulation().executor(), dial(this));
+    const bool from_a = from == From::a;
+    io::spawn(world.simulation().executor(),
+              dial(this, from_a ? &world.a() : &world.b(), from_a ? &world.b() : &world.a()));
   }
-  static io::Task<> dial(Visit* visit) {
-    auto& world = visit->world;
-    swarm::DialRequest request{.peer = world.b().node->id(),
-                               .addresses = world.addresses_of(world.b(), world.transports().front())};
-    const auto result = co_await world.a().node->swarm().dial(std::move(request));
+  static io::Task<> dial(Visit* visit, world::Machine* from, world::Machine* to) {
+    swarm::DialRequest request{
+        .peer = to->node->id(),
+        .addresses = visit->world.addresses_of(*to, visit->world.transports().front())};
+    const auto result = co_await from->node->swarm().dial(std::move(request));
     visit->connected = result.connection != nullptr;
   }
   static io::Task<> ping(Visit* visit) {
@@ -359,6 +364,17 @@ TEST(Events, AQuicConnectionFollowsItsHostToAnotherNetwork) {
   visit.world.simulation().run_for(60s);
   EXPECT_TRUE(visit.alive());
   EXPECT_THAT(visit.story, HasSubstr("A event.move to mobile"));
+}
+
+TEST(Events, AQuicConnectionIsForgottenWhenTheOtherSidesFilterKeepsTheNewAddressOut) {
+  Visit visit("[quic]", train, Visit::From::b);
+  visit.world.simulation().run_for(4s);
+  ASSERT_TRUE(visit.connected);
+  EXPECT_TRUE(visit.alive());
+  visit.world.simulation().run_for(60s);  // twice its idle timeout
+  EXPECT_FALSE(visit.alive());
+  EXPECT_TRUE(visit.world.a().node->swarm().connections().empty()) << visit.story;
+  EXPECT_THAT(visit.story, HasSubstr("A disconnected"));
 }
 
 TEST(Events, ATcpConnectionDiesWithTheNetworkOfItsHost) {
