@@ -192,9 +192,12 @@ Verdict Nat::Box::decide(const Packet& packet, Direction direction) {
 }
 
 /// The answer comes from an address that we know to be ours. What translates nothing, as a firewall or over IPv6, has
-/// none: it stays silent.
+/// none: it stays silent. RFC 1122 §3.2.2: none about an ICMP error or a fragment that is not the first.
 Verdict Nat::Box::expired(const Packet& packet) {
-  const bool answers = ipv4_.behaviour.ttl_expired && is_rewritten(packet) && !outside_.empty();
+  const auto segment = parse_segment(packet, false);
+  const bool is_error = segment && segment->kind == Segment::Kind::icmp_error;
+  const bool answers = ipv4_.behaviour.ttl_expired && is_rewritten(packet) && !outside_.empty() &&
+                       !is_error && !packet.later_fragment;
   return answers ? answer(Rule::ttl_expired, time_exceeded(packet, outside_.front()))
                  : drop(Rule::ttl_expired);
 }
@@ -355,6 +358,7 @@ Verdict Nat::Box::to_ourselves(const Packet& packet, const Segment& segment) {
     return ipv4_.behaviour.echo || mode != Hairpin::off ? answer(Rule::echo, echo_reply(packet))
                                                         : drop(Rule::echo);
   if (mode == Hairpin::off) return drop(Rule::hairpin);
+  if (mode != Hairpin::refuse && packet.hop_limit() <= 1) return expired(packet);
   if (mode == Hairpin::refuse) {
     if (segment.kind == Segment::Kind::icmp_error) return drop(Rule::hairpin);
     const bool is_tcp = segment.kind == Segment::Kind::tcp;

@@ -174,12 +174,11 @@ bool Table::is_in_own_block(std::uint8_t number, std::uint16_t port, const Addre
   });
 }
 
-/// The first block of a host is the one in which its port lies, so that the port can be kept; so are further ones where
-/// no other port would do.
+/// Where no other port would do, a host's blocks are those in which its own ports lie.
 bool Table::take_block_around(std::uint8_t number, std::uint16_t port, const Address& inside) {
   const auto* host = subscribers_.find(inside);
   const auto held = host == nullptr ? 0 : host->blocks[static_cast<std::size_t>(transport_)].size();
-  if (held >= behaviour_.port_blocks || (held > 0 && rules_.contention != Contention::drop)) return false;
+  if (rules_.contention != Contention::drop || held >= behaviour_.port_blocks) return false;
   if (port < rules_.port_range.first) return false;
   auto& taken = taken_blocks(number);
   const std::size_t block = (port - rules_.port_range.first) / behaviour_.port_block;

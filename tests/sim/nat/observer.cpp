@@ -308,11 +308,7 @@ void Observer::block_of(const Flow& flow, Time now) {
 void Observer::limits(const Flow& flow, Time now) {
   if (evicting_) return;
   const bool seen_full = is_full(flow.inside.address, now);
-  if (seen_full && behaviour_.when_full == WhenFull::evict_oldest) {
-    evicting_ = true;
-    for (Flow& each : flows_) each.kept_until = std::min(each.kept_until, now);
-    return;
-  }
+  if (seen_full && behaviour_.when_full == WhenFull::evict_oldest) return evict(now);
   std::set<std::tuple<Transport, Host, Host>> all, own;
   for (const Flow& each : flows_) {
     if (each.kept_until <= now || !each.spoken[0]) continue;
@@ -322,6 +318,12 @@ void Observer::limits(const Flow& flow, Time now) {
   demand(behaviour_.max_mappings == 0 || all.size() <= behaviour_.max_mappings, "the table's limit holds");
   demand(behaviour_.max_mappings_per_host == 0 || own.size() <= behaviour_.max_mappings_per_host,
          "the host's limit holds");
+}
+
+/// From now on any flow may have made room for another one.
+void Observer::evict(Time now) {
+  evicting_ = true;
+  for (Flow& flow : flows_) flow.kept_until = std::min(flow.kept_until, now);
 }
 
 /// A packet that is dropped has a reason that an observer understands.
@@ -361,9 +363,9 @@ void Observer::outbound_drop(const Seen& seen, Rule rule, Time now) {
       why(!opens || knows_from_inside(seen.transport, inside, remote, now),
           "what opens a flow is not out of state");
       for (const Flow& flow : flows_)
-        why(!(flow.transport == seen.transport && flow.inside == inside && flow.remote == remote &&
-              flow.spoken[0] && flow.kept_until > now && flow.orderly && is_usual(seen.flags) &&
-              established(flow) && !(seen.flags & SYN)),
+        why(!(!evicting_ && flow.transport == seen.transport && flow.inside == inside &&
+              flow.remote == remote && flow.spoken[0] && flow.kept_until > now && flow.orderly &&
+              is_usual(seen.flags) && established(flow) && !(seen.flags & SYN)),
             "packets of a connection pass");
       return;
     }
@@ -455,8 +457,10 @@ void Observer::arrives(const Seen& before, const Seen& after, Time now) {
                       rules(before).reply == Reply::session ||
                       side(before.v6).udp_refresh != Refresh::outbound;
   const Flow key{.transport = before.transport, .inside = inside, .outside = outside, .remote = remote};
-  if (find(key) != nullptr || (begins && before.kind != Kind::echo_reply)) {
+  const Flow* known = find(key);
+  if ((known != nullptr && known->gone_at > now) || (begins && before.kind != Kind::echo_reply)) {
     touch(key, false, before.flags, now);
+    limits(key, now);
     holders_[{before.transport, outside}].insert(inside);
   }
 }
@@ -606,7 +610,7 @@ void Observer::touch(const Flow& key, bool outbound, std::uint8_t flags, Time no
   if (is_new) {
     *flow = key;
     flow->began = now;
-  } else if (flow->kept_until <= now || (outbound && !flow->holds)) {
+  } else if (evicting_ || flow->kept_until <= now || (outbound && !flow->holds)) {
     flow->doubtful = true;
   }
   const bool v6 = key.inside.ipv6();
@@ -691,6 +695,9 @@ Time Observer::all_gone_after(Time now) const {
 // What the box may know by packets that nobody saw outside
 
 void Observer::unseen(Transport transport, const Host& a, const Host& b, Time now) {
+  if (behaviour_.when_full == WhenFull::evict_oldest &&
+      (behaviour_.max_mappings > 0 || behaviour_.max_mappings_per_host > 0))
+    evict(now);
   const Time until = now + timers(transport, a.ipv6()).longest;
   Time& tuple = unseen_[{transport, a, b}];
   tuple = std::max(tuple, until);

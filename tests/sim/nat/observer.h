@@ -92,6 +92,7 @@ class Observer {
   void port_of(const Flow& flow, Time now);
   void block_of(const Flow& flow, Time now);
   void limits(const Flow& flow, Time now);
+  void evict(Time now);
   void shared(const Flow& flow, Time now);
   void inbound_drop(const Seen& seen, Rule rule, Time now);
   void inbound_error(const Seen& before, const Bytes& after, Time now);

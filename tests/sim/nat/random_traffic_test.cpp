@@ -207,7 +207,12 @@ void Traffic::error_in() {
   if (dice(2) == 0) about.resize(std::min<std::size_t>(about.size(), flow.inside.ipv6() ? 48 : 28));
   const Host router =
       dice(2) == 0 ? flow.remote : Host{flow.inside.ipv6() ? "2001:db8:9::1" : "192.0.2.1", 0};
-  inbound(icmp_error(router, flow.outside, flow.inside.ipv6() ? 1 : 3, 3, about));
+  Bytes error = icmp_error(router, flow.outside, flow.inside.ipv6() ? 1 : 3, 3, about);
+  if (!flow.inside.ipv6() && dice(10) == 0) {
+    error[8] = 1;
+    seal_ipv4(error);
+  }
+  inbound(std::move(error));
 }
 
 void Traffic::error_out() {
