@@ -56,7 +56,6 @@ std::string_view to_string(ActionError error) {
 
 ActionError error_of(const std::error_code& error) {
   if (error == MapError::conflict) return ActionError::conflict;
-  if (error == MapError::permanent_only) return ActionError::only_permanent_leases;
   if (error == MapError::no_port || error == MapError::quota) return ActionError::no_port_maps_available;
   return ActionError::not_authorized;
 }
@@ -331,6 +330,7 @@ HttpResponse Igd::add_port_mapping(const Arguments& arguments, const io::IpAddre
   auto request = arguments.mapping();
   if (!request) return fault(ActionError::invalid_arguments);
   if (request->outside_port == 0) return fault(ActionError::wildcard_not_permitted);
+  if (map_.profile().permanent_only && request->lease) return fault(ActionError::only_permanent_leases);
   if (request->inside.address != from) return fault(ActionError::not_authorized);
   request->exactly = true;
   const auto mapping = map_.add(*request);
@@ -340,6 +340,7 @@ HttpResponse Igd::add_port_mapping(const Arguments& arguments, const io::IpAddre
 HttpResponse Igd::add_any_port_mapping(const Arguments& arguments, const io::IpAddress& from) {
   const auto request = arguments.mapping();
   if (!request) return fault(ActionError::invalid_arguments);
+  if (map_.profile().permanent_only && request->lease) return fault(ActionError::only_permanent_leases);
   if (request->inside.address != from) return fault(ActionError::not_authorized);
   const auto mapping = map_.add(*request);
   if (!mapping) return fault(error_of(mapping.error()));

@@ -17,10 +17,9 @@ constexpr std::uint32_t last_port = 65535;
 }  // namespace
 
 std::error_code make_error_code(MapError error) {
-  static constexpr std::array<std::string_view, 5> messages{
+  static constexpr std::array<std::string_view, 4> messages{
       "the outside port belongs to somebody else", "no outside port is free",
-      "the host has as many mappings as it may have", "only permanent leases are taken",
-      "the mapping belongs to another client"};
+      "the host has as many mappings as it may have", "the mapping belongs to another client"};
   static const multiformats::ErrorTable category("port map", messages);
   return {static_cast<int>(error), category};
 }
@@ -38,7 +37,6 @@ PortMap::~PortMap() {
 }
 
 io::Result<Mapping> PortMap::add(const MapRequest& request) {
-  if (profile_.permanent_only && request.lease) return io::fail(MapError::permanent_only);
   const Mapping* present = request.exactly ? find(request.transport, request.outside_port)
                                            : find_inside(request.transport, request.inside);
   if (present && present->inside != request.inside && !profile_.takes_over)

@@ -32,11 +32,10 @@ class Forwarder {
 };
 
 enum class MapError {
-  conflict = 1,    ///< the outside port is another's, and no other one would do
-  no_port,         ///< every outside port is taken
-  quota,           ///< this host has as many mappings as it may have
-  permanent_only,  ///< leases with an end are not taken
-  not_owner,       ///< the mapping was made with another nonce
+  conflict = 1,  ///< the outside port is another's, and no other one would do
+  no_port,       ///< every outside port is taken
+  quota,         ///< this host has as many mappings as it may have
+  not_owner,     ///< the mapping was made with another nonce
 };
 std::error_code make_error_code(MapError error);
 

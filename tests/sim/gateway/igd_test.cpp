@@ -4,16 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/protocols/support/test_scheduler.h"
-#include "tests/sim/gateway/fake_forwarder.h"
+#include "tests/sim/gateway/gateway.h"
 
 namespace flaresim::gateway {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-const io::IpAddress client = boost::asio::ip::make_address("192.168.1.10");
 
 std::string search(std::string_view target) {
   return fmt::format(
@@ -22,13 +19,11 @@ std::string search(std::string_view target) {
       target);
 }
 
-class IgdDevice : public testing::Test {
+class IgdDevice : public Gateway {
  protected:
+  IgdDevice() { profile.igd = 2; }
   Igd& igd() {
-    if (!map_) {
-      map_.emplace(scheduler, io::Random(1), forwarder, profile);
-      igd_.emplace(*map_, "http://192.168.1.1:5000/rootDesc.xml", "uuid:1");
-    }
+    if (!igd_) igd_.emplace(map(), "http://192.168.1.1:5000/rootDesc.xml", "uuid:1");
     return *igd_;
   }
   /// An action of WANIPConnection, with its arguments as XML.
@@ -42,7 +37,7 @@ class IgdDevice : public testing::Test {
         "<?xml version=\"1.0\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\">"
         "<s:Body><u:{0} xmlns:u=\"{1}\">{2}</u:{0}></s:Body></s:Envelope>",
         action, service, arguments);
-    return igd().answer(request, client);
+    return igd().answer(request, client.address);
   }
   HttpResponse add(std::string_view action, int outside, int inside, int lease,
                    std::string_view address = "192.168.1.10") {
@@ -54,12 +49,7 @@ class IgdDevice : public testing::Test {
                                     outside, inside, address, lease));
   }
 
-  support::TestScheduler scheduler;
-  FakeForwarder forwarder;
-  ServiceProfile profile{.igd = 2};
-
  private:
-  std::optional<PortMap> map_;
   std::optional<Igd> igd_;
 };
 
@@ -88,7 +78,7 @@ TEST_F(IgdDevice, LeavesOtherDatagramsAlone) {
 
 TEST_F(IgdDevice, MapsAPortForALease) {
   EXPECT_EQ(add("AddPortMapping", 5001, 4001, 60).status, 200);
-  EXPECT_EQ(forwarder.forwards.at({Transport::tcp, 5001}), (io::Endpoint{client, 4001}));
+  EXPECT_EQ(forwarder.forwards.at({Transport::tcp, 5001}), (io::Endpoint{client.address, 4001}));
   const auto entry = call("GetGenericPortMappingEntry", "<NewPortMappingIndex>0</NewPortMappingIndex>").body;
   EXPECT_THAT(entry, HasSubstr("<NewExternalPort>5001</NewExternalPort>"));
   EXPECT_THAT(entry, HasSubstr("<NewPortMappingDescription>a &amp; b</NewPortMappingDescription>"));
@@ -144,13 +134,14 @@ TEST_F(IgdDevice, HasAnErrorForEveryMistake) {
   EXPECT_THAT(add("AddPortMapping", 5001, 4001, 60, "home").body, HasSubstr("<errorCode>402</errorCode>"));
   EXPECT_THAT(call("GetGenericPortMappingEntry", "<NewPortMappingIndex>0</NewPortMappingIndex>").body,
               HasSubstr("<errorCode>713</errorCode>"));
-  EXPECT_EQ(igd().answer({.method = "GET", .target = "/", .soap_action = {}, .body = {}}, client).status,
-            404);
-  EXPECT_THAT(
-      igd()
-          .answer({.method = "POST", .target = "/ctl/IPConn", .soap_action = "\"x\"", .body = "<a"}, client)
-          .body,
-      HasSubstr("<errorCode>401</errorCode>"));
+  EXPECT_EQ(
+      igd().answer({.method = "GET", .target = "/", .soap_action = {}, .body = {}}, client.address).status,
+      404);
+  EXPECT_THAT(igd()
+                  .answer({.method = "POST", .target = "/ctl/IPConn", .soap_action = "\"x\"", .body = "<a"},
+                          client.address)
+                  .body,
+              HasSubstr("<errorCode>401</errorCode>"));
 }
 
 TEST_F(IgdDevice, TellsTheOutsideAddressThatItClaims) {

@@ -2,29 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/protocols/support/test_scheduler.h"
-#include "tests/sim/gateway/fake_forwarder.h"
+#include "tests/sim/gateway/gateway.h"
 
 namespace flaresim::gateway {
 namespace {
 
 using io::Bytes;
 
-class NatPmp : public testing::Test {
+class NatPmp : public Gateway {
  protected:
   Bytes ask(const Bytes& request) { return answer_nat_pmp(map(), request, client); }
-  PortMap& map() {
-    if (!map_) map_.emplace(scheduler, io::Random(1), forwarder, profile);
-    return *map_;
-  }
-
-  const io::Endpoint client{boost::asio::ip::make_address("192.168.1.10"), 50000};
-  support::TestScheduler scheduler;
-  FakeForwarder forwarder;
-  ServiceProfile profile;
-
- private:
-  std::optional<PortMap> map_;
 };
 
 // Requests and answers are written out byte by byte after RFC 6886 §3.2 and §3.3.
@@ -68,6 +55,11 @@ TEST_F(NatPmp, GivesAnotherPortWhenTheWantedOneIsTaken) {
   const std::uint16_t given = answer[10] << 8 | answer[11];
   EXPECT_NE(given, 4001);
   EXPECT_TRUE(forwarder.forwards.contains({Transport::tcp, given}));
+}
+
+TEST_F(NatPmp, IsNotConcernedByGatewaysWhoseUpnpTakesPermanentLeasesOnly) {
+  profile.permanent_only = true;
+  EXPECT_EQ(ask(map_tcp(4001, 4001, 120)).back(), 120);
 }
 
 TEST_F(NatPmp, KeepsThePortWhenALeaseIsRenewed) {
@@ -123,8 +115,6 @@ TEST_F(NatPmp, MayTellAnAddressThatIsNotItsOwn) {
 TEST_F(NatPmp, HasResultCodesForWhatItCannotDo) {
   EXPECT_EQ(ask({1, 0}), (Bytes{0, 128, 0, 1, 0, 0, 0, 0}));  // version
   EXPECT_EQ(ask({0, 3}), (Bytes{0, 131, 0, 5, 0, 0, 0, 0}));  // opcode
-  profile.most_mappings_per_host = 1;
-  ask(map_tcp(4001, 4001, 120));
 }
 
 TEST_F(NatPmp, RefusesAHostThatHasItsShare) {

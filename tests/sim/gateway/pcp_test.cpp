@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/protocols/support/test_scheduler.h"
-#include "tests/sim/gateway/fake_forwarder.h"
+#include "tests/sim/gateway/gateway.h"
 
 namespace flaresim::gateway {
 namespace {
@@ -45,25 +44,13 @@ Bytes map_udp(std::uint8_t nonce, std::uint16_t outside, std::uint8_t lifetime, 
 }
 const Bytes prefer_failure{2, 0, 0, 0};
 
-class Pcp : public testing::Test {
+class Pcp : public Gateway {
  protected:
   Bytes ask(const Bytes& request) { return answer_pcp(map(), request, client); }
   std::uint8_t code_of(const Bytes& request) {
     const Bytes answer = ask(request);
     return answer.size() < 4 ? 255 : answer[3];
   }
-  PortMap& map() {
-    if (!map_) map_.emplace(scheduler, io::Random(1), forwarder, profile);
-    return *map_;
-  }
-
-  const io::Endpoint client{boost::asio::ip::make_address("192.168.1.10"), 50000};
-  support::TestScheduler scheduler;
-  FakeForwarder forwarder;
-  ServiceProfile profile;
-
- private:
-  std::optional<PortMap> map_;
 };
 
 TEST_F(Pcp, MapsAPortForALease) {

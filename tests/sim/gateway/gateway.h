@@ -1,10 +1,14 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "sim/gateway/port_map.h"
+#include "tests/protocols/support/test_scheduler.h"
 
 namespace flaresim::gateway {
 
@@ -26,6 +30,23 @@ class FakeForwarder final : public Forwarder {
 
   std::map<Key, io::Endpoint> forwards;
   std::set<Key> taken;  ///< by something else than a forward
+};
+
+/// A gateway and one client. Its profile is what a test makes of it before it first asks.
+class Gateway : public testing::Test {
+ protected:
+  PortMap& map() {
+    if (!map_) map_.emplace(scheduler, io::Random(1), forwarder, profile);
+    return *map_;
+  }
+
+  const io::Endpoint client{boost::asio::ip::make_address("192.168.1.10"), 50000};
+  support::TestScheduler scheduler;
+  FakeForwarder forwarder;
+  ServiceProfile profile;
+
+ private:
+  std::optional<PortMap> map_;
 };
 
 }  // namespace flaresim::gateway
