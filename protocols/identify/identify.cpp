@@ -88,7 +88,8 @@ struct Identify::State : std::enable_shared_from_this<Identify::State> {
   std::uint64_t revision = 0;
   std::array<SealedRecord, 2> records;  // for others, and for connections over loopback
   std::uint64_t last_seq = 0;
-  std::function<void(const ConnectionPtr&)> pushed;
+  std::vector<std::function<void(const ConnectionPtr&)>> when_identified;
+  std::vector<std::function<void(const ConnectionPtr&)>> when_pushed;
   io::Timer debounce;
   std::deque<ConnectionPtr> to_push;
   std::size_t pushing = 0;
@@ -117,6 +118,7 @@ io::Task<> Identify::State::ask(Ptr self, ConnectionPtr connection, ExchangePtr 
     self->learn(*connection, *message);
     exchange->result.emplace();
     self->swarm->trace("identify.done", connection->remote().short_string());
+    for (const auto& callback : self->when_identified) callback(connection);
   } else {
     exchange->result = tl::unexpected(message.error());
     self->swarm->trace("identify.failed", message.error().message());
@@ -163,7 +165,7 @@ io::Task<> Identify::State::take_push(Ptr self, swarm::IncomingStream in) {
   }
   self->learn(*in.connection, *message);
   self->swarm->trace("identify.push.received", in.connection->remote().short_string());
-  if (self->pushed) self->pushed(in.connection);
+  for (const auto& callback : self->when_pushed) callback(in.connection);
   co_await in.stream->close_write();
 }
 
@@ -323,7 +325,11 @@ io::Task<io::Result<>> Identify::wait_for(ConnectionPtr connection) {
 void Identify::announce() { state_->changed(); }
 
 void Identify::on_pushed(std::function<void(const ConnectionPtr&)> callback) {
-  state_->pushed = std::move(callback);
+  state_->when_pushed.push_back(std::move(callback));
+}
+
+void Identify::on_identified(std::function<void(const ConnectionPtr&)> callback) {
+  state_->when_identified.push_back(std::move(callback));
 }
 
 }  // namespace flaresim::identify

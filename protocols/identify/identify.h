@@ -66,6 +66,8 @@ class Identify {
   /// called after a protocol was added or removed; changes of addresses are noticed.
   void announce();
 
+  /// Called after the remote of a new connection has said who it is.
+  void on_identified(std::function<void(const swarm::ConnectionPtr&)> callback);
   /// Called after a push of the remote has changed what the peer store says of it.
   void on_pushed(std::function<void(const swarm::ConnectionPtr&)> callback);
 

@@ -43,6 +43,10 @@ void OwnAddresses::set_mapped(std::vector<Multiaddr> addresses) {
   change([&] { mapped_ = std::move(addresses); });
 }
 
+void OwnAddresses::set_reachability(std::map<Multiaddr, Reachability> verdicts) {
+  change([&] { reachability_ = std::move(verdicts); });
+}
+
 void OwnAddresses::observe(std::uint64_t connection, const Multiaddr& local, const io::IpAddress& observer,
                            const Multiaddr& observed) {
   if (observed.is_circuit() || observed.transport() != local.transport()) return;
@@ -88,11 +92,29 @@ std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
   return out;
 }
 
-std::vector<Multiaddr> OwnAddresses::advertised() const {
+std::vector<Multiaddr> OwnAddresses::known() const {
   auto out = listening_;
   append_new(out, mapped_);
   append_new(out, observed_by(profile_.observers_to_advertise));
-  append_new(out, circuits_);
+  return out;
+}
+
+std::vector<Multiaddr> OwnAddresses::advertised() const {
+  const auto is = [&](const Multiaddr& address, Reachability verdict) {
+    const auto found = reachability_.find(address);
+    return found != reachability_.end() && found->second == verdict;
+  };
+  auto out = known();
+  std::erase_if(out, [&](const Multiaddr& address) { return is(address, Reachability::unreachable); });
+  const bool any_reachable = std::ranges::any_of(
+      out, [&](const Multiaddr& address) { return is(address, Reachability::reachable); });
+  if (!any_reachable) append_new(out, circuits_);
+  return out;
+}
+
+std::vector<Multiaddr> OwnAddresses::probeable() const {
+  auto out = known();
+  std::erase_if(out, [](const Multiaddr& address) { return !address.is_public(); });
   return out;
 }
 

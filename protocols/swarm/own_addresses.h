@@ -8,6 +8,7 @@
 
 #include "protocols/io/network.h"
 #include "protocols/multiformats/multiaddr.h"
+#include "protocols/swarm/reachability.h"
 
 namespace flaresim::swarm {
 
@@ -36,6 +37,10 @@ class OwnAddresses {
   /// that the Internet does not know.
   void set_mapped(std::vector<multiformats::Multiaddr> addresses);
 
+  /// What probes have shown of our addresses. What is known to be unreachable is advertised no more, and while anything is
+  /// reachable, circuits are not.
+  void set_reachability(std::map<multiformats::Multiaddr, Reachability> verdicts);
+
   /// `local` is our end of the connection over which the remote at `observer` reported `observed`.
   void observe(std::uint64_t connection, const multiformats::Multiaddr& local, const io::IpAddress& observer,
                const multiformats::Multiaddr& observed);
@@ -44,8 +49,11 @@ class OwnAddresses {
 
   const std::vector<multiformats::Multiaddr>& listening() const { return listening_; }
   const std::vector<multiformats::Multiaddr>& circuits() const { return circuits_; }
-  /// For identify: interfaces, mapped ports, well-observed addresses, circuits.
+  /// For identify: interfaces, mapped ports, well-observed addresses, circuits, as far as `set_reachability` lets them.
   std::vector<multiformats::Multiaddr> advertised() const;
+  /// What there is to probe: public addresses of interfaces, mapped ports and well-observed addresses, without circuits,
+  /// whatever probes have shown.
+  std::vector<multiformats::Multiaddr> probeable() const;
   /// For DCUtR: public addresses of interfaces, mapped ports, and observed public addresses, without circuits.
   std::vector<multiformats::Multiaddr> punchable() const;
 
@@ -59,6 +67,7 @@ class OwnAddresses {
     std::string observer;  // the group that counts as one
   };
   std::vector<multiformats::Multiaddr> observed_by(int observers) const;
+  std::vector<multiformats::Multiaddr> known() const;
   template <class Change>
   void change(Change&& apply);
 
@@ -67,6 +76,7 @@ class OwnAddresses {
   std::vector<multiformats::Multiaddr> mapped_;
   std::vector<multiformats::Multiaddr> circuits_;
   std::map<std::uint64_t, Observation> observations_;
+  std::map<multiformats::Multiaddr, Reachability> reachability_;
   std::vector<std::function<void()>> changed_;
 };
 

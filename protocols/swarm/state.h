@@ -100,6 +100,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   io::Random random;
   PeerStore peers;
   OwnAddresses addresses;
+  PeerTags tags;
   SwarmCounters counters;
 
   struct Bound {

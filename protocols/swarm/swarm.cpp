@@ -181,6 +181,7 @@ io::Scheduler& Swarm::scheduler() { return state_->scheduler; }
 const SwarmProfile& Swarm::profile() const { return state_->profile; }
 PeerStore& Swarm::peers() { return state_->peers; }
 OwnAddresses& Swarm::addresses() { return state_->addresses; }
+PeerTags& Swarm::tags() { return state_->tags; }
 const SwarmCounters& Swarm::counters() const { return state_->counters; }
 
 io::Result<Multiaddr> Swarm::listen(const Multiaddr& address) {

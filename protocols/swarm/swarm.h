@@ -14,6 +14,7 @@
 #include "protocols/swarm/connection.h"
 #include "protocols/swarm/own_addresses.h"
 #include "protocols/swarm/peer_store.h"
+#include "protocols/swarm/peer_tags.h"
 #include "protocols/transport/quic/profile.h"
 
 namespace flaresim::swarm {
@@ -140,6 +141,7 @@ class Swarm {
   const SwarmProfile& profile() const;
   PeerStore& peers();
   OwnAddresses& addresses();
+  PeerTags& tags();
   const SwarmCounters& counters() const;
 
   /// Listens on `/ip4|ip6/…/tcp/PORT` or `/ip4|ip6/…/udp/PORT/quic-v1`, port 0 for any; returns the bound address.

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+#include "protocols/io/bytes.h"
+#include "protocols/multiformats/peer_id.h"
+
+namespace flaresim::kademlia {
+
+/// A place in the DHT's key space: the SHA-256 of a key's bytes (libp2p/specs kad-dht/README.md "Distance").
+using Key = std::array<std::uint8_t, 32>;
+
+Key key_of(io::BytesView bytes);
+Key key_of(const multiformats::PeerId& peer);
+
+/// XOR of two places; smaller is closer.
+Key distance(const Key& a, const Key& b);
+/// Leading bits that two places share, from 0 to 256.
+std::size_t common_prefix_length(const Key& a, const Key& b);
+
+}  // namespace flaresim::kademlia
