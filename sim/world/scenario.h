@@ -11,6 +11,7 @@
 #include "protocols/io/result.h"
 #include "protocols/io/time.h"
 #include "sim/gateway/service_profile.h"
+#include "sim/world/network_spec.h"
 #include "topologies/generators.h"
 
 namespace flaresim::world {
@@ -239,6 +240,9 @@ struct Scenario {
   /// the path): the failures that no NAT rule explains.
   double unreachable_pairs = 0;
   std::vector<Change> events;
+  /// Instead of a pair with relays: a network of nodes like `a`. A trial is then an attempt of one of its pairs, and
+  /// `trials` is a number of worlds.
+  std::optional<NetworkSpec> network;
   std::vector<Expectation> expect;
   std::vector<Axis> sweep;  ///< its own; a trial knows nothing of it
   /// Values that stand over those of every topology of its sweep; empty when `topology` is not swept.

@@ -76,6 +76,8 @@ struct Event {
 /// One row of results. Everything in it follows from (scenario, seed, index) alone.
 struct Trial {
   std::uint64_t index = 0;
+  std::uint64_t world =
+      0;  ///< number of the world that it shares with others; a world of its own has its index
   Outcome outcome = Outcome::unknown;
   Cause cause = Cause::none;
   std::string error;  ///< for people, when the trial itself went wrong
