@@ -16,7 +16,7 @@ Swarm::State::State(io::Network& on, crypto::PrivateKey key, SwarmProfile with)
       identity(std::move(key)),
       id(identity.public_key().peer_id()),
       profile(with),
-      random(on.random("swarm")),
+      random(on.random(profile.random_stream)),
       addresses(with.observed),
       changed(on.scheduler()) {}
 
