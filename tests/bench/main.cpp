@@ -43,6 +43,7 @@
 // quic_connections  Bytes per idle QUIC connection, both ends and the swarm's and the protocols' state of it included:
 //                 142 nodes in one Internet, each connected to every other, which makes 10 011; measured when identify
 //                 has run and the handshakes are long over.
+// tcp_connections  The same over TCP, with Noise and yamux.
 // quic_handshake  CPU of one handshake, both ends: two of our endpoints on datagrams in memory, from the first datagram
 //                 until the connection is closed and forgotten.
 //   over_bare     ratio to a handshake by ngtcp2 and GnuTLS alone, with the same certificates, cipher suites and

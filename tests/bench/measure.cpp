@@ -19,7 +19,7 @@ Sizes Sizes::smoke() {
           .relayed_pairs = 2,
           .population_trials = 3,
           .handshakes_per_round = 2,
-          .quic_hosts = 3,
+          .meshed_hosts = 3,
           .mappings = 20'000};
 }
 

@@ -15,7 +15,7 @@ struct Sizes {
   std::size_t relayed_pairs = 100;
   std::uint64_t population_trials = 200;
   int handshakes_per_round = 100;
-  std::size_t quic_hosts = 142;  ///< each connected to every other: 10 011 connections
+  std::size_t meshed_hosts = 142;  ///< each connected to every other: 10 011 connections
 
   std::size_t mappings = 1'000'000;  ///< of the largest NAT
 

@@ -144,25 +144,23 @@ void relayed_pairs(benchmark::State& state, const Sizes& sizes) {
 }
 
 /// Dials every peer that was added later.
-io::Task<> dial_over_quic(const std::vector<Crowd::Machine*>& machines, std::size_t from) {
+io::Task<> dial_over(multiformats::Transport transport, const std::vector<Crowd::Machine*>& machines,
+                     std::size_t from) {
   for (std::size_t to = from + 1; to < machines.size(); ++to) {
     const io::Endpoint remote{machines[to]->host->addresses().front(), 4001};
-    swarm::DialRequest request{machines[to]->node->id(),
-                               {Multiaddr::from_endpoint(remote, multiformats::Transport::quic_v1)},
-                               false,
-                               std::nullopt,
-                               {}};
+    swarm::DialRequest request{
+        machines[to]->node->id(), {Multiaddr::from_endpoint(remote, transport)}, false, std::nullopt, {}};
     const auto dial = co_await machines[from]->node->swarm().dial(std::move(request));
-    if (!dial.connection) throw std::logic_error("dial over QUIC");
+    if (!dial.connection) throw std::logic_error("dial");
   }
 }
 
 /// Every node is connected to every other, once. What a connection costs on top of the nodes, both of its ends.
-void quic_connections(benchmark::State& state, const Sizes& sizes) {
+void connections_over(multiformats::Transport transport, benchmark::State& state, const Sizes& sizes) {
   for (auto _ : state) {
     Crowd crowd;
     std::vector<Crowd::Machine*> machines;
-    for (std::size_t i = 0; i < sizes.quic_hosts; ++i) {
+    for (std::size_t i = 0; i < sizes.meshed_hosts; ++i) {
       machines.push_back(&crowd.add());
       const auto everywhere = Multiaddr::from_string("/ip4/0.0.0.0/udp/4001/quic-v1").value();
       machines.back()->node->swarm().listen(everywhere).value();
@@ -171,7 +169,7 @@ void quic_connections(benchmark::State& state, const Sizes& sizes) {
 
     const auto before = memory_now();
     for (std::size_t i = 0; i < machines.size(); ++i)
-      io::spawn(crowd.simulation().executor(), dial_over_quic(machines, i));
+      io::spawn(crowd.simulation().executor(), dial_over(transport, machines, i));
     crowd.simulation().run_for(std::chrono::minutes(2));
     std::size_t ends = 0;
     for (const auto* machine : machines) ends += machine->node->swarm().connections().size();
@@ -182,6 +180,13 @@ void quic_connections(benchmark::State& state, const Sizes& sizes) {
   }
 }
 
+void quic_connections(benchmark::State& state, const Sizes& sizes) {
+  connections_over(multiformats::Transport::quic_v1, state, sizes);
+}
+void tcp_connections(benchmark::State& state, const Sizes& sizes) {
+  connections_over(multiformats::Transport::tcp, state, sizes);
+}
+
 }  // namespace
 
 void register_memory(const Sizes& sizes) {
@@ -190,6 +195,10 @@ void register_memory(const Sizes& sizes) {
       ->MeasureProcessCPUTime()
       ->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("quic_connections", quic_connections, sizes)
+      ->Iterations(1)
+      ->MeasureProcessCPUTime()
+      ->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark("tcp_connections", tcp_connections, sizes)
       ->Iterations(1)
       ->MeasureProcessCPUTime()
       ->Unit(benchmark::kMillisecond);
