@@ -13,6 +13,8 @@ class Result:
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary a trial, cell after cell, in the order of the index: the values of the sweep, then
         `trial`, `outcome`, `cause`, `error`, `nat_a`, `region_a`, … Durations end in `_ms`; None where there is none.
+        From a cold start, `verdict_a` and `verdict_b` are what the peers took themselves for (`public`, `private`,
+        `unknown`), `truth_a` and `truth_b` what they were, and `phase_1_1_ms` to `phase_2_2_ms` how long each phase took.
         """
     @property
     def summary(self) -> dict[str, Any]:

@@ -37,6 +37,18 @@ std::string_view meaning(world::Cause cause) {
       return "a TCP connection stood, but both ends spoke first";
     case security_failed:
       return "the security handshake failed on the direct path";
+    case bootstrap_unreachable:
+      return "a peer could connect to none of the nodes that it knew at boot";
+    case verdict_missing:
+      return "B never learnt whether it can be dialled, and so looked for no relays";
+    case verdict_wrong:
+      return "B took itself for public, and cannot be dialled";
+    case relays_missing:
+      return "B took itself for private, and found no relay that gave it a reservation";
+    case peer_not_found:
+      return "nobody whom A asked knew an address of B";
+    case peer_unreachable:
+      return "A knew addresses of B, and every dial failed before a circuit stood";
     case time_limit:
       return "the trial's simulated time ran out";
     case internal_error:
@@ -52,6 +64,11 @@ std::string milliseconds(io::Duration duration) {
 std::string peer(const char* name, const world::PeerKind& kind) {
   return fmt::format("{}: NAT {}{}, access {}\n", name, kind.nat,
                      kind.region.empty() ? "" : ", in " + kind.region, kind.access);
+}
+
+std::string dialability(const char* name, const world::Dialability& peer) {
+  if (peer.verdict.empty()) return "";
+  return fmt::format("{} takes itself for {}; in truth it is {}\n", name, peer.verdict, peer.truth);
 }
 
 std::string timeline(const std::vector<world::Event>& events) {
@@ -85,6 +102,11 @@ std::string ending(const world::Trial& trial) {
   add("direct connection after another", trial.direct_after);
   add("round trip over the relay", trial.relayed_rtt);
   add("direct round trip", trial.direct_rtt);
+  for (const auto phase : world::all_phases) {
+    const auto name = fmt::format("phase {}", to_string(phase));
+    add(name.c_str(), trial.phases[static_cast<std::size_t>(phase)]);
+  }
+  text += dialability("A", trial.dialability_a) + dialability("B", trial.dialability_b);
   if (!trial.error.empty()) text += fmt::format("error: {}\n", trial.error);
   return text;
 }

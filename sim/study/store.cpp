@@ -12,7 +12,7 @@
 namespace flaresim::study {
 namespace {
 
-constexpr auto schema_version = "1";
+constexpr auto schema_version = "2";
 /// Rows that a crash may cost.
 constexpr std::uint64_t batch = 64;
 
@@ -38,12 +38,22 @@ constexpr auto create_tables = R"sql(
     direct_after_ms REAL,
     relayed_rtt_ms REAL,
     direct_rtt_ms REAL,
+    verdict_a TEXT NOT NULL,
+    truth_a TEXT NOT NULL,
+    verdict_b TEXT NOT NULL,
+    truth_b TEXT NOT NULL,
+    phase_1_1_ms REAL,
+    phase_1_2_ms REAL,
+    phase_1_3_ms REAL,
+    phase_2_1_ms REAL,
+    phase_2_2_ms REAL,
     events INTEGER NOT NULL,
     packets INTEGER NOT NULL,
     handshakes INTEGER NOT NULL,
     PRIMARY KEY (cell, trial)) STRICT;
 )sql";
-constexpr auto insert_trial = "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+constexpr auto insert_trial =
+    "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 constexpr auto select_trials = "SELECT * FROM trials ORDER BY cell, trial";
 
 class SqliteCategory : public std::error_category {
@@ -134,6 +144,11 @@ Row read_row(sqlite3_stmt* statement) {
   trial.direct_after = columns.duration();
   trial.relayed_rtt = columns.duration();
   trial.direct_rtt = columns.duration();
+  for (auto* peer : {&trial.dialability_a, &trial.dialability_b}) {
+    peer->verdict = columns.text();
+    peer->truth = columns.text();
+  }
+  for (auto& phase : trial.phases) phase = columns.duration();
   trial.events = columns.whole();
   trial.packets = columns.whole();
   trial.handshakes = columns.whole();
@@ -231,11 +246,15 @@ io::Result<> Store::add(const Row& row) {
     if (auto begun = begin(); !begun) return begun;
   }
   const auto& trial = row.trial;
-  Binder(insert_.get()) << std::uint64_t{row.cell} << trial.index << to_string(trial.outcome)
-                        << to_string(trial.cause) << trial.error << trial.a << trial.b << trial.relay_region
-                        << trial.transport << static_cast<std::uint64_t>(trial.attempts)
-                        << trial.relayed_after << trial.direct_after << trial.relayed_rtt << trial.direct_rtt
-                        << trial.events << trial.packets << trial.handshakes;
+  Binder binder(insert_.get());
+  binder << std::uint64_t{row.cell} << trial.index << to_string(trial.outcome) << to_string(trial.cause)
+         << trial.error << trial.a << trial.b << trial.relay_region << trial.transport
+         << static_cast<std::uint64_t>(trial.attempts) << trial.relayed_after << trial.direct_after
+         << trial.relayed_rtt << trial.direct_rtt;
+  for (const auto* peer : {&trial.dialability_a, &trial.dialability_b})
+    binder << peer->verdict << peer->truth;
+  for (const auto& phase : trial.phases) binder << phase;
+  binder << trial.events << trial.packets << trial.handshakes;
   const auto code = sqlite3_step(insert_.get());
   sqlite3_reset(insert_.get());
   if (code != SQLITE_DONE) return sqlite_failure(code);

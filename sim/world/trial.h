@@ -15,9 +15,9 @@ namespace flaresim::world {
 /// How a trial ended, in the words of the punchr field campaign, so that numbers compare.
 enum class Outcome {
   unknown,              ///< the trial itself went wrong; counted as an error
-  no_connection,        ///< no relayed connection came about
+  no_connection,        ///< neither a relayed nor a direct connection came about
   no_stream,            ///< relayed, but no DCUtR exchange took place and no direct connection exists
-  connection_reversed,  ///< direct by a plain dial back, without a punch
+  connection_reversed,  ///< direct by a plain dial, without a punch: B's back, or from a cold start A's own
   cancelled,
   failed,   ///< CONNECT and SYNC were exchanged, but no attempt gave a direct connection
   success,  ///< a direct connection by a punch
@@ -43,8 +43,14 @@ enum class Cause {
   silence,                 ///< every dial of the last attempt ran into its time limit
   both_servers,            ///< a TCP connection stood, but both ends waited for the other's first message
   both_clients,
-  security_failed,  ///< the handshake on the direct path failed
-  time_limit,       ///< the trial's simulated time ran out
+  security_failed,        ///< the handshake on the direct path failed
+  bootstrap_unreachable,  ///< a peer could connect to none of the nodes that it knew at boot
+  verdict_missing,        ///< B never learnt whether it can be dialled, and so looked for no relays
+  verdict_wrong,          ///< B took itself for public, and cannot be dialled
+  relays_missing,         ///< B took itself for private, and found no relay that gave it a reservation
+  peer_not_found,         ///< nobody whom A asked knew an address of B
+  peer_unreachable,       ///< A knew addresses of B, and every dial failed before a circuit stood
+  time_limit,             ///< the trial's simulated time ran out
   internal_error,
 };
 inline constexpr std::array all_causes{Cause::none,
@@ -60,6 +66,12 @@ inline constexpr std::array all_causes{Cause::none,
                                        Cause::both_servers,
                                        Cause::both_clients,
                                        Cause::security_failed,
+                                       Cause::bootstrap_unreachable,
+                                       Cause::verdict_missing,
+                                       Cause::verdict_wrong,
+                                       Cause::relays_missing,
+                                       Cause::peer_not_found,
+                                       Cause::peer_unreachable,
                                        Cause::time_limit,
                                        Cause::internal_error};
 std::string_view to_string(Cause cause);
@@ -71,6 +83,26 @@ struct Event {
   std::string node;    ///< `A`, `B`, `R1`, `nat-a`, …
   std::string what;    ///< a stable word: `reserve`, `connect.sent`, `sync.received`, `dial`, `nat.drop`, …
   std::string detail;
+};
+
+/// How a cold start goes on.
+enum class Phase {
+  dialability,   ///< 1.1: boot to B's first verdict on whether it can be dialled
+  relays_found,  ///< 1.2: that to the first relay that B asks for a reservation
+  reservation,   ///< 1.3: that to B's first reservation
+  connection,    ///< 2.1: A looks for B, to a connection between them
+  punch,         ///< 2.2: that to a direct connection
+};
+inline constexpr std::array all_phases{Phase::dialability, Phase::relays_found, Phase::reservation,
+                                       Phase::connection, Phase::punch};
+/// `1.1 dialability`, …
+std::string_view to_string(Phase phase);
+
+/// Whether a peer can be dialled. Both are `public`, `private` or `unknown`, and empty where nobody asked.
+struct Dialability {
+  std::string verdict{};  ///< what it thinks of itself in the end
+  std::string truth{};    ///< whether a dial from an address that it has never heard of reaches it then
+  bool operator==(const Dialability&) const = default;
 };
 
 /// One row of results. Everything in it follows from (scenario, seed, index) alone.
@@ -90,9 +122,13 @@ struct Trial {
   std::optional<io::Duration> direct_after;   ///< relayed connection to the direct one
   std::optional<io::Duration> relayed_rtt;    ///< as measured by DCUtR
   std::optional<io::Duration> direct_rtt;     ///< by ping over the direct connection
-  std::uint64_t events = 0;                   ///< of the simulator
-  std::uint64_t packets = 0;                  ///< through the core
-  std::uint64_t handshakes = 0;               ///< security handshakes begun, counted at both ends
+  Dialability dialability_a;
+  Dialability dialability_b;
+  /// How long each phase of a cold start took, in the order of `Phase`; nothing for those that did not end.
+  std::array<std::optional<io::Duration>, all_phases.size()> phases{};
+  std::uint64_t events = 0;      ///< of the simulator
+  std::uint64_t packets = 0;     ///< through the core
+  std::uint64_t handshakes = 0;  ///< security handshakes begun, counted at both ends
   std::vector<Event> timeline;
 };
 

@@ -18,7 +18,7 @@ constexpr Words<Outcome, 7> outcome_words{{{Outcome::unknown, "UNKNOWN"},
                                            {Outcome::failed, "FAILED"},
                                            {Outcome::success, "SUCCESS"}}};
 
-constexpr Words<Cause, 15> cause_words{{{Cause::none, "none"},
+constexpr Words<Cause, 21> cause_words{{{Cause::none, "none"},
                                         {Cause::relay_unreachable, "relay_unreachable"},
                                         {Cause::reservation_refused, "reservation_refused"},
                                         {Cause::circuit_refused, "circuit_refused"},
@@ -31,8 +31,20 @@ constexpr Words<Cause, 15> cause_words{{{Cause::none, "none"},
                                         {Cause::both_servers, "both_servers"},
                                         {Cause::both_clients, "both_clients"},
                                         {Cause::security_failed, "security_failed"},
+                                        {Cause::bootstrap_unreachable, "bootstrap_unreachable"},
+                                        {Cause::verdict_missing, "verdict_missing"},
+                                        {Cause::verdict_wrong, "verdict_wrong"},
+                                        {Cause::relays_missing, "relays_missing"},
+                                        {Cause::peer_not_found, "peer_not_found"},
+                                        {Cause::peer_unreachable, "peer_unreachable"},
                                         {Cause::time_limit, "time_limit"},
                                         {Cause::internal_error, "internal_error"}}};
+
+constexpr Words<Phase, 5> phase_words{{{Phase::dialability, "1.1 dialability"},
+                                       {Phase::relays_found, "1.2 relays found"},
+                                       {Phase::reservation, "1.3 reservation"},
+                                       {Phase::connection, "2.1 connection"},
+                                       {Phase::punch, "2.2 DCUtR"}}};
 
 template <class Enum, std::size_t count>
 std::string_view word_of(const Words<Enum, count>& words, Enum value) {
@@ -51,6 +63,7 @@ std::optional<Enum> value_of(const Words<Enum, count>& words, std::string_view w
 
 std::string_view to_string(Outcome outcome) { return word_of(outcome_words, outcome); }
 std::string_view to_string(Cause cause) { return word_of(cause_words, cause); }
+std::string_view to_string(Phase phase) { return word_of(phase_words, phase); }
 std::optional<Outcome> outcome_of(std::string_view word) { return value_of(outcome_words, word); }
 std::optional<Cause> cause_of(std::string_view word) { return value_of(cause_words, word); }
 

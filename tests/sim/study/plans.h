@@ -34,6 +34,10 @@ inline world::Trial full_trial(std::uint64_t seed, std::uint64_t index) {
   trial.direct_after = std::chrono::nanoseconds(1);
   trial.relayed_rtt = std::nullopt;
   trial.direct_rtt = std::chrono::nanoseconds(0);
+  trial.dialability_a = {"private", "public"};
+  trial.dialability_b = {"public", "public"};
+  trial.phases = {std::chrono::seconds(15), std::chrono::nanoseconds(1), std::nullopt, std::chrono::hours(1),
+                  std::nullopt};
   trial.events = 1'000'000'000'000 + seed;
   trial.packets = 2;
   trial.handshakes = 8;
