@@ -108,6 +108,8 @@ void check_gateways(Reader& reader, const Value& value, const Scenario& scenario
 Location read_location(Reader& reader, const Value& value, const Vocabulary& vocabulary);
 /// The word or the name that `read_location` reads back.
 std::string location_text(const Location& location);
+/// `network:`, but for its `peers`.
+NetworkSpec read_network(Reader& reader, const Value& value, const Vocabulary& vocabulary);
 /// `core:`, a generator's parameters or a file, with the graph that comes of it.
 std::optional<CoreSpec> read_core(Reader& reader, const Value& value);
 
