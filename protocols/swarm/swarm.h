@@ -64,6 +64,8 @@ struct SwarmProfile {
   /// agreed on, instead of the server's. No implementation does; without it, both ends may wait as servers:
   /// when the remote's request comes before ours leaves, or from another port than the one we dial.
   bool accepted_socket_takes_punch_role = false;
+  /// Stands between the muxer of every new connection and what is above it. For tests that break messages.
+  std::function<muxer::MuxedConnectionPtr(muxer::MuxedConnectionPtr)> muxer_tap{};
   /// Names the random numbers (see Network::random): each swarm of a host needs its own, or their connection ids and
   /// keys are the same.
   std::string random_stream = "swarm";

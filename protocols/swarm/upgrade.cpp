@@ -68,6 +68,7 @@ io::Result<ConnectionPtr> Swarm::State::admit(Upgrade how, Upgraded upgraded) {
   if (down) return refuse(Error::shut_down);
   if (connections_to(upgraded.remote) >= profile.max_connections_per_peer)
     return refuse(Error::too_many_connections);
+  if (profile.muxer_tap) upgraded.muxed = profile.muxer_tap(std::move(upgraded.muxed));
   auto connection = std::make_shared<Connection>(
       scheduler,
       Connection::Facts{next_connection++, upgraded.remote, std::move(upgraded.remote_key), how.local_address,

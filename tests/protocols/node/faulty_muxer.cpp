@@ -1,0 +1,77 @@
+#include "tests/protocols/node/faulty_muxer.h"
+
+#include <utility>
+
+namespace flaresim::support {
+namespace {
+
+class FaultyStream final : public io::Stream {
+ public:
+  FaultyStream(Faults& faults, io::StreamPtr below) : faults_(faults), below_(std::move(below)) {}
+
+  io::Task<io::Result<std::size_t>> read(std::span<std::uint8_t> into) override { return below_->read(into); }
+  io::Task<io::Result<>> write(io::BytesView bytes) override { return faults_.write(below_, bytes); }
+  io::Task<io::Result<>> close_write() override { return below_->close_write(); }
+  void reset(std::error_code why) override { below_->reset(why); }
+  using io::Stream::reset;
+
+ private:
+  Faults& faults_;
+  io::StreamPtr below_;
+};
+
+class FaultyMuxer final : public muxer::MuxedConnection {
+ public:
+  FaultyMuxer(Faults& faults, muxer::MuxedConnectionPtr below) : faults_(faults), below_(std::move(below)) {}
+
+  io::Task<io::Result<io::StreamPtr>> open_stream() override {
+    return wrapped(&faults_, below_->open_stream());
+  }
+  io::Task<io::Result<io::StreamPtr>> accept_stream() override {
+    return wrapped(&faults_, below_->accept_stream());
+  }
+  void close(std::error_code why) override { below_->close(why); }
+  bool closed() const override { return below_->closed(); }
+  std::size_t streams() const override { return below_->streams(); }
+
+ private:
+  static io::Task<io::Result<io::StreamPtr>> wrapped(Faults* faults,
+                                                     io::Task<io::Result<io::StreamPtr>> below) {
+    auto stream = co_await std::move(below);
+    if (!stream) co_return stream;
+    co_return std::make_shared<FaultyStream>(*faults, std::move(*stream));
+  }
+
+  Faults& faults_;
+  muxer::MuxedConnectionPtr below_;
+};
+
+}  // namespace
+
+muxer::MuxedConnectionPtr Faults::tap(muxer::MuxedConnectionPtr muxed) {
+  return std::make_shared<FaultyMuxer>(*this, std::move(muxed));
+}
+
+bool Faults::strikes(double probability) {
+  const bool strikes = random_.uniform() < probability;
+  if (strikes) ++spoilt_;
+  return strikes;
+}
+
+io::Task<io::Result<>> Faults::write(io::StreamPtr stream, io::BytesView bytes) {
+  const io::Bytes message(bytes.begin(), bytes.end());  // the writer's own may change while we wait
+  if (strikes(profile_.delayed)) {
+    co_await scheduler_.sleep_for(random_.between(io::Duration::zero(), profile_.longest_delay));
+  }
+  if (strikes(profile_.dropped)) co_return io::Result<>();
+  if (!message.empty() && strikes(profile_.truncated)) {
+    co_return co_await stream->write(io::BytesView(message).first(random_.below(message.size())));
+  }
+  if (strikes(profile_.duplicated)) {
+    const auto first = co_await stream->write(message);
+    if (!first) co_return first;
+  }
+  co_return co_await stream->write(message);
+}
+
+}  // namespace flaresim::support
