@@ -160,6 +160,7 @@ io::Duration Internet::region_delay(const Access& from, const Access& to) const 
 /// The first part of the way: up the own access link, and to the far one.
 void Internet::forward(Access& from, PacketPtr packet) {
   if (capture_ != nullptr) capture_->record(*packet);
+  if (on_packet_) on_packet_(summarise(*packet));
   auto* const to = route(*packet);
   if (to == nullptr) return drop(CoreDrop::no_route, *packet);
   if (!cuts_.empty() && cuts_.contains({from.id, to->id})) return drop(CoreDrop::cut, *packet);

@@ -95,6 +95,8 @@ class Internet {
 
   /// Records every packet that enters the core; null stops.
   void capture(Capture* capture) { capture_ = capture; }
+  /// Called for every packet that enters the core.
+  void on_packet(std::function<void(const PacketSummary&)> observer) { on_packet_ = std::move(observer); }
   void on_drop(std::function<void(CoreDrop, const PacketSummary&)> observer) {
     on_drop_ = std::move(observer);
   }
@@ -132,6 +134,7 @@ class Internet {
   std::unordered_map<std::uint64_t, io::TimePoint> last_delivery_;  // by ordered pair of sites
   std::size_t prune_at_ = 1024;
   Capture* capture_ = nullptr;
+  std::function<void(const PacketSummary&)> on_packet_;
   std::function<void(CoreDrop, const PacketSummary&)> on_drop_;
   CoreCounters counters_;
 };

@@ -30,21 +30,6 @@ std::string tcp_unfriendly(const std::string& nat) {
   return nat::to_string(behaviour);
 }
 
-PeerKind draw_peer(const PeerSpec& spec, const std::vector<std::string>& regions, const io::Random& random) {
-  auto kind = spec.kind;
-  if (spec.population) {
-    const auto& population = *spec.population;
-    kind.nat = pick(population.nats, random.derive("nat"));
-    kind.access = pick(population.accesses, random.derive("access"));
-    if (!population.regions.empty()) kind.region = pick(population.regions, random.derive("region"));
-    if (random.derive("tcp-unfriendly").uniform() < population.tcp_unfriendly) {
-      kind.nat = tcp_unfriendly(kind.nat);
-    }
-  }
-  if (kind.region.empty()) kind.region = pick(regions, random.derive("region"));
-  return kind;
-}
-
 /// `fibre`, `wifi+fibre`: what there is of links on the way.
 void join(std::string& text, const std::string& more, const std::string& between) {
   if (!more.empty() && more != "none") text += (text.empty() ? "" : between) + more;
@@ -195,6 +180,21 @@ class Drawing {
 };
 
 }  // namespace
+
+PeerKind draw_peer(const PeerSpec& spec, const std::vector<std::string>& regions, const io::Random& random) {
+  auto kind = spec.kind;
+  if (spec.population) {
+    const auto& population = *spec.population;
+    kind.nat = pick(population.nats, random.derive("nat"));
+    kind.access = pick(population.accesses, random.derive("access"));
+    if (!population.regions.empty()) kind.region = pick(population.regions, random.derive("region"));
+    if (random.derive("tcp-unfriendly").uniform() < population.tcp_unfriendly) {
+      kind.nat = tcp_unfriendly(kind.nat);
+    }
+  }
+  if (kind.region.empty()) kind.region = pick(regions, random.derive("region"));
+  return kind;
+}
 
 Draw draw(const Scenario& scenario, Geography& geography, const io::Random& trial) {
   return Drawing(scenario, geography, trial)();

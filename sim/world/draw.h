@@ -52,6 +52,9 @@ struct Draw {
   bool path = true;       ///< packets pass between the two peers directly
 };
 
+/// One peer of that kind; `regions` are those to choose from when it has none of its own.
+PeerKind draw_peer(const PeerSpec& spec, const std::vector<std::string>& regions, const io::Random& random);
+
 Draw draw(const Scenario& scenario, Geography& geography, const io::Random& trial);
 
 }  // namespace flaresim::world

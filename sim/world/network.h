@@ -63,9 +63,12 @@ struct VerdictFigures {
 struct TableFigures {
   std::uint64_t looks = 0;
   std::uint64_t entries = 0;
-  std::uint64_t offline = 0;     ///< nodes that have left, as may be until somebody notices
-  std::uint64_t not_public = 0;  ///< nodes that are online and do not think themselves public
-  Spread size;                   ///< entries of a table
+  std::uint64_t offline = 0;  ///< nodes that have left, as may be until somebody notices
+  /// Nodes that are online, and do not think themselves public any more, or not yet after a new start: until their
+  /// own word reaches those that knew them as servers.
+  std::uint64_t lapsed = 0;
+  std::uint64_t never_public = 0;  ///< nodes that never thought themselves public; must be none
+  Spread size;                     ///< entries of a table
   bool operator==(const TableFigures&) const = default;
 };
 
@@ -120,7 +123,7 @@ struct NetworkReport {
 
   LookupFigures lookups;
   ProbeFigures probes;
-  std::vector<VerdictFigures> verdicts;  ///< public nodes first, then in the order of the population
+  std::vector<VerdictFigures> verdicts;  ///< in the order of their names, public nodes first
   std::uint64_t false_public = 0;
   std::uint64_t false_private = 0;
   TableFigures tables;
@@ -145,7 +148,6 @@ struct NetworkCost {
   double wall_s = 0;
   std::uint64_t heap_bytes = 0;       ///< at the end, all nodes up
   std::uint64_t peak_heap_bytes = 0;  ///< at any look
-  std::uint64_t bare_heap_bytes = 0;  ///< hosts and gateways, before any node starts
   std::uint64_t connections = 0;      ///< ends, at the end
 };
 

@@ -1,0 +1,147 @@
+#include "sim/world/network_probes.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace flaresim::world {
+namespace {
+
+bool is_server(const Member& member) {
+  return member.online() && member.node->dht()->mode() == kademlia::Mode::server;
+}
+
+}  // namespace
+
+NetworkProbes::NetworkProbes(NetworkWorld& world, io::Random random)
+    : world_(world), random_(std::move(random)), k_(kademlia::DhtProfile{}.k) {}
+
+void NetworkProbes::begin() {
+  const auto& spec = *world_.spec().probes;
+  for (std::uint64_t i = 0; i < spec.count; ++i) {
+    timers_.push_back(std::make_unique<io::Timer>(world_.simulation()));
+    const auto at =
+        spec.at + spec.over * static_cast<std::int64_t>(i) / static_cast<std::int64_t>(spec.count);
+    timers_.back()->arm_after(at, [this] { io::spawn(world_.simulation().executor(), probe()); });
+  }
+}
+
+io::Task<> NetworkProbes::probe() {
+  std::size_t prober = 0;
+  do {
+    prober = random_.below(world_.members().size());
+  } while (!world_.members()[prober].online());
+  io::Bytes key(32);
+  random_.fill(key);
+  const auto place = kademlia::key_of(key);
+  const auto lookup = co_await world_.members()[prober].node->dht()->closest_peers(std::move(key));
+  ++figures_.count;
+  figures_.right += is_right(prober, place, lookup.closest);
+  took_s_.push_back(std::chrono::duration<double>(lookup.took).count());
+  hops_.push_back(static_cast<double>(lookup.hops));
+}
+
+bool NetworkProbes::is_right(std::size_t prober, const kademlia::Key& key,
+                             const std::vector<swarm::AddressInfo>& closest) const {
+  std::map<kademlia::Key, std::size_t> servers;
+  for (std::size_t i = 0; i < world_.members().size(); ++i) {
+    const auto& member = world_.members()[i];
+    if (i == prober || !member.dialable || !is_server(member)) continue;
+    servers.emplace(kademlia::distance(key, kademlia::key_of(member.id)), i);
+  }
+  std::size_t undialable = 0;
+  std::map<kademlia::Key, std::size_t> found;
+  for (const auto& info : closest) {
+    const auto number = world_.find(info.peer);
+    if (!number || !is_server(world_.members()[*number])) return false;
+    if (!world_.members()[*number].dialable) {
+      ++undialable;
+    } else {
+      found.emplace(kademlia::distance(key, kademlia::key_of(info.peer)), *number);
+    }
+  }
+  if (found.size() != std::min(servers.size(), k_ - std::min(k_, undialable))) return false;
+  return std::equal(found.begin(), found.end(), servers.begin());
+}
+
+ProbeFigures NetworkProbes::figures() const {
+  auto figures = figures_;
+  figures.took_s = spread_of(took_s_);
+  figures.hops = spread_of(hops_);
+  return figures;
+}
+
+NetworkKill::NetworkKill(NetworkWorld& world, NetworkLives& lives, io::Random random)
+    : world_(world), lives_(lives), random_(std::move(random)), timer_(world.simulation()) {}
+
+void NetworkKill::begin() {
+  timer_.arm_after(world_.spec().kill->at, [this] { strike(); });
+}
+
+void NetworkKill::stop() { timer_.cancel(); }
+
+void NetworkKill::strike() {
+  std::vector<bool> survives(world_.members().size(), false);
+  auto& figures = figures_.emplace();
+  std::vector<std::size_t> victims;
+  for (std::size_t i = 0; i < survives.size(); ++i) {
+    if (!world_.members()[i].online()) continue;
+    survives[i] = random_.uniform() >= world_.spec().kill->share;
+    if (!survives[i]) victims.push_back(i);
+  }
+  for (const auto number : largest_part(survives)) {
+    connected_.emplace_back(number, world_.members()[number].lives);
+  }
+  figures.killed = victims.size();
+  for (const auto victim : victims) lives_.kill(victim);
+  timer_.arm_after(world_.spec().kill->settle, [this] { look(); });
+}
+
+/// By union of sets, each named by its smallest member.
+std::vector<std::size_t> NetworkKill::largest_part(const std::vector<bool>& survives) const {
+  std::vector<std::size_t> part(survives.size());
+  std::iota(part.begin(), part.end(), 0);
+  const auto root = [&](std::size_t at) {
+    while (part[at] != at) at = part[at] = part[part[at]];
+    return at;
+  };
+  for (std::size_t i = 0; i < survives.size(); ++i) {
+    if (!survives[i]) continue;
+    for (const auto& connection : world_.members()[i].node->swarm().connections()) {
+      const auto other = world_.find(connection->remote());
+      if (!other || !survives[*other] || connection->relayed()) continue;
+      const auto [low, high] = std::minmax(root(i), root(*other));
+      part[high] = low;
+    }
+  }
+  std::map<std::size_t, std::vector<std::size_t>> parts;
+  for (std::size_t i = 0; i < survives.size(); ++i) {
+    if (survives[i]) parts[root(i)].push_back(i);
+  }
+  const auto largest =
+      std::ranges::max_element(parts, {}, [](const auto& each) { return each.second.size(); });
+  return largest == parts.end() ? std::vector<std::size_t>{} : largest->second;
+}
+
+void NetworkKill::look() {
+  for (const auto& member : world_.members()) figures_->survivors += member.online();
+  for (const auto& [number, lives] : connected_) {
+    const auto& member = world_.members()[number];
+    if (!member.online() || member.lives != lives) continue;
+    ++figures_->connected;
+    figures_->lost += is_lost(number);
+  }
+}
+
+bool NetworkKill::is_lost(std::size_t number) const {
+  const auto knows = [&](const multiformats::PeerId& peer) {
+    const auto other = world_.find(peer);
+    return other && is_server(world_.members()[*other]);
+  };
+  auto& node = *world_.members()[number].node;
+  if (std::ranges::any_of(node.dht()->table(), knows)) return false;
+  return std::ranges::none_of(node.swarm().connections(),
+                              [&](const auto& connection) { return knows(connection->remote()); });
+}
+
+}  // namespace flaresim::world

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sim/world/network.h"
+#include "sim/world/network_lives.h"
+#include "sim/world/network_world.h"
+
+namespace flaresim::world {
+
+/// Lookups of random keys by random nodes, held against the servers that are online when they end.
+///
+/// A result is right when the servers in it that can be dialled are the closest of all such servers, and as many as k
+/// less those that cannot: a node that takes itself for a server and cannot be dialled is found by those alone who are
+/// connected to it.
+class NetworkProbes {
+ public:
+  NetworkProbes(NetworkWorld& world, io::Random random);
+
+  void begin();
+  void stop() { timers_.clear(); }
+  ProbeFigures figures() const;
+
+ private:
+  io::Task<> probe();
+  bool is_right(std::size_t prober, const kademlia::Key& key,
+                const std::vector<swarm::AddressInfo>& closest) const;
+
+  NetworkWorld& world_;
+  io::Random random_;
+  std::size_t k_;
+  std::vector<std::unique_ptr<io::Timer>> timers_;
+  ProbeFigures figures_;
+  std::vector<double> took_s_;
+  std::vector<double> hops_;
+};
+
+/// Silences a share of the nodes at once, and looks at the others some time later.
+///
+/// A survivor is still connected to the rest when it is in the largest part of the network that connections between
+/// survivors hold together, and is online when they are looked at. It is lost when it then knows no server that is
+/// online: neither in its routing table, nor by a connection.
+class NetworkKill {
+ public:
+  NetworkKill(NetworkWorld& world, NetworkLives& lives, io::Random random);
+
+  void begin();
+  void stop();
+  const std::optional<KillFigures>& figures() const { return figures_; }
+
+ private:
+  void strike();
+  void look();
+  std::vector<std::size_t> largest_part(const std::vector<bool>& survives) const;
+  bool is_lost(std::size_t number) const;
+
+  NetworkWorld& world_;
+  NetworkLives& lives_;
+  io::Random random_;
+  io::Timer timer_;
+  std::vector<std::pair<std::size_t, std::uint64_t>> connected_;  ///< members and their lives
+  std::optional<KillFigures> figures_;
+};
+
+}  // namespace flaresim::world

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "protocols/node/node.h"
+#include "sim/world/scenario.h"
+
+namespace flaresim::world {
+
+/// What every node of a network runs: AutoNAT, DHT and AutoRelay with the field's constants, a relay service while it
+/// thinks itself public, and a connection manager.
+node::NodeProfile network_profile(const Scenario& scenario);
+
+}  // namespace flaresim::world
