@@ -22,6 +22,24 @@ enum class NoiseError {
 };
 std::error_code make_error_code(NoiseError error);
 
+/// Which peers of a simulated network spend time on the primitives of Noise. In a modelled handshake and on the
+/// stream that it leaves behind, the protocol code, the sizes of all messages, who writes when, the random bytes taken,
+/// and what is noticed of wrong bytes and wrong peers are those of a real one; X25519, ChaCha20-Poly1305, SHA-256 and
+/// Ed25519 are replaced by checksums without any secrecy (modelled_crypto.h).
+///
+/// 1. Who dials decides. A peer that is modelled dials modelled; what any other dials is real, whoever answers.
+/// 2. A server that answers modelled diallers knows them by their ephemeral key, which no real one can have.
+/// 3. A server that does not fails: to it that key is one like any other, so the dialler finds that the second
+///    message does not verify.
+/// 4. Signatures are modelled for Ed25519 identities; other kinds sign, and are verified, for real.
+/// 5. There is no modelled TLS and no modelled QUIC: connections that use them are real.
+/// 6. Not for real sockets: a swarm takes these modes only on a network that says that it is simulated.
+enum class NoiseMode {
+  real,             ///< dials and answers with the real primitives alone
+  answer_modelled,  ///< dials with the real ones, answers a modelled dialler in kind
+  modelled,         ///< dials modelled, answers either dialler in kind
+};
+
 /// Runs Noise_XX_25519_ChaChaPoly_SHA256 with libp2p's payload over `stream` and returns the secured stream,
 /// which owns it.
 ///
@@ -35,7 +53,7 @@ std::error_code make_error_code(NoiseError error);
 /// Source: libp2p/specs noise/README.md; The Noise Protocol Framework, revision 34.
 io::Task<io::Result<Secured>> noise(io::Scheduler& scheduler, io::StreamPtr stream,
                                     const crypto::PrivateKey& identity, io::Random random,
-                                    Handshake handshake);
+                                    Handshake handshake, NoiseMode mode = NoiseMode::real);
 
 }  // namespace flaresim::security
 

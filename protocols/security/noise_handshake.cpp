@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <limits>
 
+#include "protocols/security/modelled_crypto.h"
 #include "protocols/security/noise.h"
 
 namespace flaresim::security {
@@ -35,31 +37,43 @@ Block hmac(const Block& key, io::BytesView data, std::uint8_t suffix = 0) {
   return out;
 }
 
-/// HKDF with two outputs (§4.3).
-std::pair<Block, Block> derive_two(const Block& chaining_key, io::BytesView secret) {
-  const auto temporary = hmac(chaining_key, secret);
-  const auto first = hmac(temporary, {}, 1);
-  return {first, hmac(temporary, first, 2)};
+enum Purpose : std::uint64_t { first_output = 16, second_output, transcript };  // of a modelled digest
+
+/// The secret of two keys; false when there is none.
+bool agree(const KeyPair& ours, const Block& theirs, Crypto crypto, Block& secret) {
+  if (crypto == Crypto::modelled) {
+    secret = modelled::agree(ours.shared, theirs);
+    return theirs != Block{};
+  }
+  // Refuses the all-zero secret that a point of small order gives (RFC 7748 §6.1).
+  return crypto_scalarmult(secret.data(), ours.secret.data(), theirs.data()) == 0;
 }
 
 }  // namespace
 
-KeyPair KeyPair::from_secret(const Block& secret) {
+KeyPair KeyPair::from_secret(const Block& secret, Crypto crypto) {
+  if (crypto == Crypto::modelled) return {secret, modelled::public_key(secret)};
   KeyPair pair{secret, {}};
   crypto_scalarmult_base(pair.shared.data(), pair.secret.data());
   return pair;
 }
 
-KeyPair KeyPair::generate(io::Random& random) {
+KeyPair KeyPair::generate(io::Random& random, Crypto crypto) {
   Block secret;
   random.fill(secret);
-  return from_secret(secret);
+  return from_secret(secret, crypto);
 }
 
 io::Result<> CipherState::encrypt(io::BytesView associated, io::BytesView plain,
                                   std::span<std::uint8_t> into) {
   assert(into.size() == plain.size() + tag_bytes);
   if (nonce_ == last_nonce) return io::fail(NoiseError::nonce_exhausted);
+  if (crypto_ == Crypto::modelled) {
+    if (!plain.empty()) std::memmove(into.data(), plain.data(), plain.size());
+    const auto tag = modelled::tag(key_, nonce_++, associated, into.first(plain.size()));
+    std::copy(tag.begin(), tag.end(), into.end() - tag_bytes);
+    return {};
+  }
   crypto_aead_chacha20poly1305_ietf_encrypt(into.data(), nullptr, plain.data(), plain.size(),
                                             associated.data(), associated.size(), nullptr,
                                             nonce_bytes(nonce_++).data(), key_.data());
@@ -70,6 +84,14 @@ io::Result<> CipherState::decrypt(io::BytesView associated, io::BytesView cipher
                                   std::span<std::uint8_t> into) {
   assert(cipher.size() < tag_bytes || into.size() == cipher.size() - tag_bytes);
   if (nonce_ == last_nonce) return io::fail(NoiseError::nonce_exhausted);
+  if (crypto_ == Crypto::modelled) {
+    if (cipher.size() < tag_bytes) return io::fail(NoiseError::decryption_failed);
+    const auto body = cipher.first(cipher.size() - tag_bytes);
+    if (!std::ranges::equal(modelled::tag(key_, nonce_++, associated, body), cipher.last(tag_bytes)))
+      return io::fail(NoiseError::decryption_failed);
+    if (!body.empty()) std::memmove(into.data(), body.data(), body.size());
+    return {};
+  }
   if (crypto_aead_chacha20poly1305_ietf_decrypt(into.data(), nullptr, nullptr, cipher.data(), cipher.size(),
                                                 associated.data(), associated.size(),
                                                 nonce_bytes(nonce_++).data(), key_.data()) != 0) {
@@ -78,7 +100,7 @@ io::Result<> CipherState::decrypt(io::BytesView associated, io::BytesView cipher
   return {};
 }
 
-SymmetricState::SymmetricState(std::string_view name) {
+SymmetricState::SymmetricState(std::string_view name, Crypto crypto) : crypto_(crypto) {
   // A name that fits is padded; only longer ones are hashed (§5.2 InitializeSymmetric).
   static_assert(protocol_name.size() == std::tuple_size_v<Block>);
   assert(name.size() == hash_.size());
@@ -86,13 +108,28 @@ SymmetricState::SymmetricState(std::string_view name) {
   chaining_key_ = hash_;
 }
 
+/// HKDF with two outputs (§4.3).
+std::pair<Block, Block> SymmetricState::derive_two(io::BytesView secret) const {
+  if (crypto_ == Crypto::modelled) {
+    return {modelled::digest(chaining_key_, secret, first_output),
+            modelled::digest(chaining_key_, secret, second_output)};
+  }
+  const auto temporary = hmac(chaining_key_, secret);
+  const auto first = hmac(temporary, {}, 1);
+  return {first, hmac(temporary, first, 2)};
+}
+
 void SymmetricState::mix_key(const Block& secret) {
-  const auto [chaining_key, key] = derive_two(chaining_key_, secret);
+  const auto [chaining_key, key] = derive_two(secret);
   chaining_key_ = chaining_key;
-  cipher_.emplace(key);
+  cipher_.emplace(key, 0, crypto_);
 }
 
 void SymmetricState::mix_hash(io::BytesView data) {
+  if (crypto_ == Crypto::modelled) {
+    hash_ = modelled::digest(hash_, data, transcript);
+    return;
+  }
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
   crypto_hash_sha256_update(&state, hash_.data(), hash_.size());
@@ -126,8 +163,8 @@ io::Result<io::Bytes> SymmetricState::decrypt_and_hash(io::BytesView cipher) {
 }
 
 SymmetricState::Pair SymmetricState::split() const {
-  const auto [from_initiator, from_responder] = derive_two(chaining_key_, {});
-  return {CipherState(from_initiator), CipherState(from_responder)};
+  const auto [from_initiator, from_responder] = derive_two({});
+  return {CipherState(from_initiator, 0, crypto_), CipherState(from_responder, 0, crypto_)};
 }
 
 enum class XxHandshake::Token { e, s, ee, es, se };
@@ -143,9 +180,15 @@ std::span<const XxHandshake::Token> XxHandshake::tokens(int message) {
   return third;
 }
 
-XxHandshake::XxHandshake(Role role, io::BytesView prologue, const KeyPair& fixed, const KeyPair& ephemeral)
-    : role_(role), symmetric_(protocol_name), static_(fixed), ephemeral_(ephemeral) {
+XxHandshake::XxHandshake(Role role, io::BytesView prologue, const KeyPair& fixed, const KeyPair& ephemeral,
+                         Crypto crypto)
+    : role_(role), crypto_(crypto), symmetric_(protocol_name, crypto), static_(fixed), ephemeral_(ephemeral) {
   symmetric_.mix_hash(prologue);
+}
+
+Crypto XxHandshake::crypto_of(io::BytesView first_message) {
+  const auto key = first_message.first(std::min(first_message.size(), std::tuple_size_v<Block>));
+  return modelled::is_public_key(key) ? Crypto::modelled : Crypto::real;
 }
 
 io::Result<io::Bytes> XxHandshake::write_message(io::BytesView payload) {
@@ -203,9 +246,7 @@ io::Result<> XxHandshake::mix_agreed(Token token) {
   const auto& ours = ours_is_static ? static_ : ephemeral_;
   const auto& theirs = theirs_is_static ? remote_static_ : remote_ephemeral_;
   Block secret;
-  // Refuses the all-zero secret that a point of small order gives (RFC 7748 §6.1).
-  if (crypto_scalarmult(secret.data(), ours.secret.data(), theirs.data()) != 0)
-    return io::fail(NoiseError::weak_key);
+  if (!agree(ours, theirs, crypto_, secret)) return io::fail(NoiseError::weak_key);
   symmetric_.mix_key(secret);
   return {};
 }

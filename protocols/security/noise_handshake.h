@@ -2,27 +2,34 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
+#include <utility>
 
 #include "protocols/io/bytes.h"
 #include "protocols/io/random.h"
 #include "protocols/io/result.h"
 #include "protocols/security/security.h"
 
-/// Noise_XX_25519_ChaChaPoly_SHA256: bytes in, bytes out; no stream, no clock, no libp2p.
+/// Noise_XX_25519_ChaChaPoly_SHA256: bytes in, bytes out; no stream, no clock, no libp2p. The same with modelled
+/// primitives, message for message of the same size.
 /// Source: The Noise Protocol Framework, revision 34; section numbers refer to it.
 namespace flaresim::security {
 
 /// A 32-byte key, secret, or hash: all have the same size in this suite.
 using Block = std::array<std::uint8_t, 32>;
 
-/// An X25519 key pair.
+/// With which primitives: the suite's own, or those of modelled_crypto.h.
+enum class Crypto { real, modelled };
+
+/// An X25519 key pair, or what stands in for one.
 struct KeyPair {
   Block secret;
   Block shared;  // the public half
 
-  static KeyPair from_secret(const Block& secret);
-  static KeyPair generate(io::Random& random);
+  static KeyPair from_secret(const Block& secret, Crypto crypto = Crypto::real);
+  static KeyPair generate(io::Random& random, Crypto crypto = Crypto::real);
 };
 
 /// Encryption under one key, with a counter for the nonce (§5.1).
@@ -30,7 +37,8 @@ class CipherState {
  public:
   static constexpr std::size_t tag_bytes = 16;
 
-  explicit CipherState(const Block& key, std::uint64_t nonce = 0) : key_(key), nonce_(nonce) {}
+  explicit CipherState(const Block& key, std::uint64_t nonce = 0, Crypto crypto = Crypto::real)
+      : key_(key), nonce_(nonce), crypto_(crypto) {}
 
   /// `into` takes `plain.size() + tag_bytes`; it may begin where `plain` does. `NoiseError::nonce_exhausted`.
   io::Result<> encrypt(io::BytesView associated, io::BytesView plain, std::span<std::uint8_t> into);
@@ -41,12 +49,13 @@ class CipherState {
  private:
   Block key_;
   std::uint64_t nonce_;
+  Crypto crypto_;
 };
 
 /// The chaining key and the transcript hash of a handshake (§5.2).
 class SymmetricState {
  public:
-  explicit SymmetricState(std::string_view protocol_name);
+  explicit SymmetricState(std::string_view protocol_name, Crypto crypto = Crypto::real);
 
   void mix_key(const Block& secret);
   void mix_hash(io::BytesView data);
@@ -66,6 +75,9 @@ class SymmetricState {
   const Block& hash() const { return hash_; }
 
  private:
+  std::pair<Block, Block> derive_two(io::BytesView secret) const;
+
+  Crypto crypto_;
   Block chaining_key_;
   Block hash_;
   std::optional<CipherState> cipher_;
@@ -82,7 +94,11 @@ class SymmetricState {
 class XxHandshake {
  public:
   /// Both key pairs are given, so that published vectors can be run; `ephemeral` must be fresh.
-  XxHandshake(Role role, io::BytesView prologue, const KeyPair& fixed, const KeyPair& ephemeral);
+  XxHandshake(Role role, io::BytesView prologue, const KeyPair& fixed, const KeyPair& ephemeral,
+              Crypto crypto = Crypto::real);
+
+  /// What the client who sent this first message uses: modelled primitives show in its ephemeral key.
+  static Crypto crypto_of(io::BytesView first_message);
 
   /// The next message, with `payload` in it.
   io::Result<io::Bytes> write_message(io::BytesView payload);
@@ -111,6 +127,7 @@ class XxHandshake {
   io::Result<> mix_agreed(Token token);
 
   Role role_;
+  Crypto crypto_;
   SymmetricState symmetric_;
   KeyPair static_;
   KeyPair ephemeral_;
