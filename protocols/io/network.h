@@ -79,6 +79,8 @@ class Network {
   virtual ~Network() = default;
 
   virtual Scheduler& scheduler() = 0;
+  /// Nothing leaves this process, so nobody is harmed by what would be unsafe elsewhere.
+  virtual bool is_simulated() const { return false; }
   /// A stream named by its purpose; the same name gives the same numbers on the same host of the same seed.
   virtual Random random(std::string_view purpose) = 0;
   /// Addresses of this host's own interfaces, loopback last.

@@ -1,6 +1,7 @@
 #include "protocols/swarm/swarm.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "protocols/swarm/state.h"
 
@@ -18,7 +19,10 @@ Swarm::State::State(io::Network& on, crypto::PrivateKey key, SwarmProfile with)
       profile(with),
       random(on.random(profile.random_stream)),
       addresses(with.observed),
-      changed(on.scheduler()) {}
+      changed(on.scheduler()) {
+  if (profile.noise != security::NoiseMode::real && !network.is_simulated())
+    throw std::logic_error("modelled cryptography on a network that is real");
+}
 
 void Swarm::State::say(std::string_view what, const std::string& detail) const {
   if (trace) trace(what, detail);

@@ -10,6 +10,7 @@
 
 #include "protocols/io/network.h"
 #include "protocols/muxer/yamux.h"
+#include "protocols/security/noise.h"
 #include "protocols/security/tls_identity.h"
 #include "protocols/swarm/connection.h"
 #include "protocols/swarm/own_addresses.h"
@@ -38,6 +39,8 @@ struct SwarmProfile {
   /// Security protocols for TCP and relayed connections, the preferred one first.
   std::vector<std::string> security{"/noise",
                                     "/tls/1.0.0"};  // libp2p/specs: both; go-libp2p proposes TLS first
+  /// Anything but `real` only on a network that is simulated: the swarm's constructor throws std::logic_error elsewhere.
+  security::NoiseMode noise = security::NoiseMode::real;
   security::TlsOptions tls;                         ///< of the certificate that QUIC and TLS show
   quic::QuicProfile quic;
   io::Duration quic_punch_limit = std::chrono::seconds(5);  // go-libp2p p2p/transport/quic HolePunchTimeout

@@ -41,7 +41,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::upgrade(Ptr self, io::StreamPt
     secured = co_await security::tls(scheduler, raw, self->tls_identity(), handshake);
   } else {
     const io::Random random(self->random.seed_bytes());
-    secured = co_await security::noise(scheduler, raw, self->identity, random, handshake);
+    secured = co_await security::noise(scheduler, raw, self->identity, random, handshake, profile.noise);
   }
   if (!secured) co_return failed(secured.error());
 

@@ -57,6 +57,7 @@ class Host final : public io::Network {
   std::size_t interfaces() const;
 
   io::Scheduler& scheduler() override;
+  bool is_simulated() const override { return true; }
   io::Random random(std::string_view purpose) override;
   std::vector<io::IpAddress> addresses() const override;
   /// That of the interface by which IPv4 leaves.

@@ -117,6 +117,7 @@ class MemoryHost final : public io::Network {
   std::size_t open_sockets() const;
 
   io::Scheduler& scheduler() override { return internet_.scheduler(); }
+  bool is_simulated() const override { return true; }
   io::Random random(std::string_view purpose) override;
   std::vector<io::IpAddress> addresses() const override { return std::vector<io::IpAddress>(1, address_); }
   io::Result<std::unique_ptr<io::Listener>> listen(const io::Endpoint& local) override;
