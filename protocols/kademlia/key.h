@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "protocols/io/bytes.h"
+#include "protocols/io/random.h"
 #include "protocols/multiformats/peer_id.h"
 
 namespace flaresim::kademlia {
@@ -20,5 +21,12 @@ Key key_of(const multiformats::PeerId& peer);
 Key distance(const Key& a, const Key& b);
 /// Leading bits that two places share, from 0 to 256.
 std::size_t common_prefix_length(const Key& a, const Key& b);
+
+/// The farthest prefix for which `random_id_at` looks; go-libp2p-kbucket table_refresh.go maxCplForRefresh.
+inline constexpr std::size_t max_refresh_prefix = 15;
+
+/// The bytes of a peer id whose place shares exactly `prefix` bits with `place`. Found by trial, 2^(prefix + 1) of
+/// them on average. `prefix` is at most `max_refresh_prefix`, or `std::out_of_range` is thrown.
+io::Bytes random_id_at(const Key& place, std::size_t prefix, io::Random& random);
 
 }  // namespace flaresim::kademlia
