@@ -61,8 +61,9 @@ struct RelayClient::State : std::enable_shared_from_this<RelayClient::State> {
     bool renewing = false;
   };
 
-  static io::Task<io::Result<Reservation>> reserve(Ptr self, PeerId relay, std::vector<Multiaddr> addresses);
-  static io::Task<io::Result<Reservation>> request(Ptr self, ConnectionPtr connection);
+  static io::Task<io::Result<Reservation>> reserve(Ptr self, PeerId relay, std::vector<Multiaddr> addresses,
+                                                   io::Duration limit);
+  static io::Task<io::Result<Reservation>> request(Ptr self, ConnectionPtr connection, io::Duration limit);
   static io::Task<> renew(Ptr self, PeerId relay);
   static io::Task<io::Result<swarm::Circuit>> open_circuit(Ptr self, Multiaddr relay, PeerId target);
   static io::Task<> take_circuit(Ptr self, swarm::IncomingStream in);
@@ -83,13 +84,15 @@ struct RelayClient::State : std::enable_shared_from_this<RelayClient::State> {
 };
 
 io::Task<io::Result<Reservation>> RelayClient::State::reserve(Ptr self, PeerId relay,
-                                                              std::vector<Multiaddr> addresses) {
+                                                              std::vector<Multiaddr> addresses,
+                                                              io::Duration limit) {
   if (self->stopped) co_return io::fail(Error::released);
-  swarm::DialRequest to_relay{relay, addresses, true, std::nullopt, self->profile.reserve_limit};
+  swarm::DialRequest to_relay{relay, addresses, true, std::nullopt, limit};
   const auto dial = co_await self->swarm->dial(std::move(to_relay));
   if (!dial.connection) co_return tl::unexpected(dial.error);
 
-  auto reservation = co_await request(self, dial.connection);
+  self->swarm->trace("reserve.sent", relay.short_string());
+  auto reservation = co_await request(self, dial.connection, limit);
   if (reservation && reservation->addresses.empty()) {
     std::erase_if(addresses, [](const Multiaddr& address) { return address.is_circuit(); });
     for (const auto& address : addresses) reservation->addresses.push_back(address.with_peer(relay));
@@ -106,15 +109,16 @@ io::Task<io::Result<Reservation>> RelayClient::State::reserve(Ptr self, PeerId r
   co_return reservation;
 }
 
-io::Task<io::Result<Reservation>> RelayClient::State::request(Ptr self, ConnectionPtr connection) {
+io::Task<io::Result<Reservation>> RelayClient::State::request(Ptr self, ConnectionPtr connection,
+                                                              io::Duration limit) {
   auto& scheduler = self->swarm->scheduler();
-  const auto opened = co_await connection->open_stream(hop(), self->profile.reserve_limit);
+  const auto opened = co_await connection->open_stream(hop(), limit);
   if (!opened) co_return tl::unexpected(opened.error());
   const auto stream = opened->stream;
 
   io::Result<pb::HopMessage> reply;
   {
-    const io::Deadline deadline(scheduler, stream, self->profile.reserve_limit);
+    const io::Deadline deadline(scheduler, stream, limit);
     pb::HopMessage message;
     message.set_type(pb::HopMessage::RESERVE);
     const auto written = co_await write_hop(*stream, std::move(message));
@@ -158,6 +162,7 @@ void RelayClient::State::publish() {
   std::vector<Multiaddr> circuits;
   for (const auto& [relay, entry] : held) {
     for (const auto& address : entry.reservation.addresses) {
+      if (circuits.size() == profile.max_circuit_addresses) break;
       circuits.push_back(address.encapsulate(Multiaddr::circuit()));
     }
   }
@@ -177,7 +182,7 @@ void RelayClient::State::check_expiries() {
 io::Task<> RelayClient::State::renew(Ptr self, PeerId relay) {
   const auto connection = self->swarm->direct_connection_to(relay);
   io::Result<Reservation> renewed = io::fail(Error::connection_lost);
-  if (connection) renewed = co_await request(self, connection);
+  if (connection) renewed = co_await request(self, connection, self->profile.reserve_limit);
 
   const auto entry = self->held.find(relay);
   if (entry == self->held.end()) co_return;  // lost or released meanwhile
@@ -288,8 +293,9 @@ RelayClient::RelayClient(std::shared_ptr<swarm::Swarm> swarm, RelayClientProfile
 
 RelayClient::~RelayClient() { stop(); }
 
-io::Task<io::Result<Reservation>> RelayClient::reserve(PeerId relay, std::vector<Multiaddr> addresses) {
-  return State::reserve(state_, relay, std::move(addresses));
+io::Task<io::Result<Reservation>> RelayClient::reserve(PeerId relay, std::vector<Multiaddr> addresses,
+                                                       std::optional<io::Duration> limit) {
+  return State::reserve(state_, relay, std::move(addresses), limit.value_or(state_->profile.reserve_limit));
 }
 
 void RelayClient::release(const PeerId& relay) { state_->drop(relay, Error::released); }

@@ -44,10 +44,11 @@ class RelayClient {
   RelayClient(const RelayClient&) = delete;
   RelayClient& operator=(const RelayClient&) = delete;
 
-  /// Connects to the relay if need be, and reserves. Fails with a `Status` when the relay refuses, an `Error`
+  /// Connects to the relay if need be, and reserves, each within `limit` (none: `reserve_limit`). Fails with a `Status` when the relay refuses, an `Error`
   /// or `crypto::EnvelopeError` when its answer is malformed, or the error of the dial or of the stream.
   io::Task<io::Result<Reservation>> reserve(multiformats::PeerId relay,
-                                            std::vector<multiformats::Multiaddr> addresses);
+                                            std::vector<multiformats::Multiaddr> addresses,
+                                            std::optional<io::Duration> limit = std::nullopt);
   /// Gives a reservation up; the relay keeps it until it expires or we disconnect.
   void release(const multiformats::PeerId& relay);
 

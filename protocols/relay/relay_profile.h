@@ -41,8 +41,9 @@ struct RelayClientProfile {
   io::Duration refresh_check_interval =
       std::chrono::minutes(1);  // ... p2p/host/autorelay/relay_finder.go rsvpRefreshInterval
   io::Duration refresh_before_expiry =
-      std::chrono::minutes(2);           // ... p2p/host/autorelay/relay_finder.go rsvpExpirationSlack
-  std::size_t max_message_bytes = 4096;  // ... client/dial.go maxMessageSize
+      std::chrono::minutes(2);              // ... p2p/host/autorelay/relay_finder.go rsvpExpirationSlack
+  std::size_t max_circuit_addresses = 100;  // ... p2p/host/autorelay/relay_finder.go maxRelayAddrs
+  std::size_t max_message_bytes = 4096;     // ... client/dial.go maxMessageSize
 };
 
 struct RelayProfile {

@@ -17,6 +17,10 @@ using swarm::ConnectionPtr;
 
 namespace {
 
+// go-libp2p p2p/protocol/circuitv2/relay/relay.go ReservationTagWeight
+constexpr std::string_view reservation_tag = "relay-reservation";
+constexpr int reservation_tag_value = 10;
+
 /// Addresses that are counted as one; see RelayServiceProfile.
 io::IpAddress network_of(const io::IpAddress& address, int ipv6_prefix_bits) {
   if (address.is_v4()) return address;
@@ -81,6 +85,7 @@ struct RelayService::State {
   pb::HopMessage granted(const PeerId& peer) const;
   std::vector<Multiaddr> relay_addresses() const;
   void collect_expired();
+  void release_all();
   void disconnected(const swarm::Connection& connection);
 
   std::shared_ptr<swarm::Swarm> swarm;
@@ -161,6 +166,7 @@ io::Task<> RelayService::State::reserve(Ptr self, swarm::IncomingStream in) {
   self->reservations[facts.remote] = {
       self->swarm->scheduler().now() + self->profile.reservation_ttl,
       from ? network_of(from->address, self->profile.ipv6_prefix_bits) : io::IpAddress()};
+  self->swarm->tags().tag(facts.remote, reservation_tag, reservation_tag_value);
   self->collect_expired();
   ++self->counters.reservations_granted;
   self->swarm->trace("reserve.granted", facts.remote.short_string());
@@ -198,7 +204,11 @@ std::vector<Multiaddr> RelayService::State::relay_addresses() const {
 
 void RelayService::State::collect_expired() {
   const auto now = swarm->scheduler().now();
-  std::erase_if(reservations, [&](const auto& entry) { return entry.second.expires <= now; });
+  std::erase_if(reservations, [&](const auto& entry) {
+    if (entry.second.expires > now) return false;
+    swarm->tags().untag(entry.first, reservation_tag);
+    return true;
+  });
   if (reservations.empty()) {
     expiry.cancel();
     return;
@@ -208,9 +218,17 @@ void RelayService::State::collect_expired() {
   expiry.arm_at(next->second.expires, [this] { collect_expired(); });
 }
 
+void RelayService::State::release_all() {
+  for (const auto& [peer, reserved] : std::exchange(reservations, {})) {
+    swarm->tags().untag(peer, reservation_tag);
+  }
+  expiry.cancel();
+}
+
 void RelayService::State::disconnected(const swarm::Connection& connection) {
   if (connection.relayed() || swarm->direct_connection_to(connection.remote())) return;
   if (reservations.erase(connection.remote()) == 0) return;
+  swarm->tags().untag(connection.remote(), reservation_tag);
   swarm->trace("reserve.dropped", connection.remote().short_string());
   collect_expired();
 }
@@ -320,8 +338,7 @@ const RelayCounters& RelayService::counters() const { return state_->counters; }
 void RelayService::stop() {
   if (std::exchange(state_->stopped, true)) return;
   state_->swarm->unhandle(hop_protocol);
-  state_->reservations.clear();
-  state_->expiry.cancel();
+  state_->release_all();
   for (const auto& [source, target] : state_->open) {
     source->reset();
     target->reset();

@@ -37,6 +37,7 @@ struct RelayCounters {
 /// 4. A circuit carries exactly `limit.bytes` in each direction. It ends exactly `limit.duration` after the
 ///    source was told that it stands. A half-close passes through it.
 /// 5. Stopping, or destroying, the service ends all reservations and circuits.
+/// 6. Peers with a reservation are tagged `relay-reservation`, so that others are disconnected before them.
 ///
 /// Source: libp2p/specs relay/circuit-v2.md r3; which refusal gets which status: go-libp2p
 /// p2p/protocol/circuitv2/relay/relay.go.
