@@ -91,8 +91,8 @@ struct V2Client::State : std::enable_shared_from_this<V2Client::State> {
   static io::Task<io::Result<V2Probes::Outcome>> exchange(Ptr self, io::StreamPtr stream,
                                                           V2Probes::Probe probe, std::uint64_t nonce,
                                                           AwaitedPtr awaited);
-  static io::Task<io::Result<pb::DialResponse>> ask(Ptr self, io::StreamPtr stream, V2Probes::Probe probe,
-                                                    std::uint64_t nonce);
+  static io::Task<io::Result<pb::V2Message>> ask(Ptr self, io::StreamPtr stream, V2Probes::Probe probe,
+                                                 std::uint64_t nonce);
   static io::Task<io::Result<>> pay(Ptr self, io::StreamPtr stream, pb::DialDataRequest price,
                                     std::size_t asked);
   static io::Task<> take_dial_back(Ptr self, swarm::IncomingStream in);
@@ -100,7 +100,7 @@ struct V2Client::State : std::enable_shared_from_this<V2Client::State> {
 
   io::TimePoint now() const { return swarm->scheduler().now(); }
   void look_at_addresses();
-  void track();
+  void take_addresses();
   void set_next_probe(io::TimePoint at);
   void start_check_timer();
   void start_round();
@@ -119,7 +119,6 @@ struct V2Client::State : std::enable_shared_from_this<V2Client::State> {
   io::Timer check_timer;
   std::optional<io::TimePoint> next_probe;
   std::optional<Round> round;
-  bool addresses_changed = false;  // while a round was under way
   io::Duration backoff{0};
   std::map<PeerId, io::TimePoint> not_before;   // servers that were asked lately
   std::map<std::uint64_t, AwaitedPtr> awaited;  // by nonce
@@ -129,19 +128,18 @@ struct V2Client::State : std::enable_shared_from_this<V2Client::State> {
   bool stopped = false;
 };
 
-/// What runs is neither thrown away nor mixed with what is to come: the change waits for it.
+/// What runs is neither thrown away nor mixed with what is to come: a change waits for it.
 void V2Client::State::look_at_addresses() {
-  if (stopped) return;
+  if (stopped || probes.tracks(swarm->addresses().probeable())) return;
   if (round) {
-    addresses_changed = true;
-    return;
+    round->cancelled = true;
+  } else {
+    take_addresses();
   }
-  track();
 }
 
-void V2Client::State::track() {
-  addresses_changed = false;
-  if (!probes.track(swarm->addresses().probeable())) return;
+void V2Client::State::take_addresses() {
+  probes.track(swarm->addresses().probeable());
   const auto at = now() + profile.new_address_delay;
   set_next_probe(next_probe ? std::max(*next_probe, at) : at);
   look_at_verdicts();
@@ -199,17 +197,21 @@ io::Task<> V2Client::State::work(Ptr self) {
 }
 
 void V2Client::State::end_round() {
-  const bool back_off = round->back_off;
+  const auto ended = *round;
   round.reset();
   if (stopped) return;
-  if (back_off) {
-    backoff =
-        backoff == io::Duration::zero() ? profile.backoff_start : std::min(2 * backoff, profile.backoff_max);
-  } else {
+  if (ended.cancelled) {
+    take_addresses();
+    return;
+  }
+  if (!ended.back_off) {
     backoff = io::Duration::zero();
+  } else if (backoff == io::Duration::zero()) {
+    backoff = profile.backoff_start;
+  } else {
+    backoff = std::min(2 * backoff, profile.backoff_max);
   }
   set_next_probe(now() + backoff);
-  if (addresses_changed) track();
 }
 
 /// From a random one on, the first that was not asked lately.
@@ -283,13 +285,15 @@ io::Task<io::Result<V2Probes::Outcome>> V2Client::State::probe(Ptr self, Connect
 io::Task<io::Result<V2Probes::Outcome>> V2Client::State::exchange(Ptr self, io::StreamPtr stream,
                                                                   V2Probes::Probe probe, std::uint64_t nonce,
                                                                   AwaitedPtr awaited) {
-  const auto response = co_await ask(self, stream, probe, nonce);
-  if (!response) {
-    // It may be a lawful answer that says no, or a stream that is to be given up.
+  const auto reply = co_await ask(self, stream, probe, nonce);
+  const auto response = checked(reply, probe.size());
+  if (reply && reply->has_dial_response()) {
+    io::spawn(self->swarm->scheduler().executor(),
+              end_gracefully(self, stream, self->profile.dial_back_limit));
+  } else {
     stream->reset(response.error());
-    co_return tl::unexpected(response.error());
   }
-  io::spawn(self->swarm->scheduler().executor(), end_gracefully(self, stream, self->profile.dial_back_limit));
+  if (!response) co_return tl::unexpected(response.error());
 
   const auto& address = probe[response->addr_idx()];
   const auto status = static_cast<DialStatus>(response->dial_status());
@@ -305,8 +309,8 @@ io::Task<io::Result<V2Probes::Outcome>> V2Client::State::exchange(Ptr self, io::
   co_return V2Probes::Outcome{address, true};
 }
 
-io::Task<io::Result<pb::DialResponse>> V2Client::State::ask(Ptr self, io::StreamPtr stream,
-                                                            V2Probes::Probe probe, std::uint64_t nonce) {
+io::Task<io::Result<pb::V2Message>> V2Client::State::ask(Ptr self, io::StreamPtr stream,
+                                                         V2Probes::Probe probe, std::uint64_t nonce) {
   auto written = co_await write(*stream, request_for(probe, nonce));
   if (!written) co_return tl::unexpected(written.error());
   auto reply = co_await read_v2(*stream, self->profile.max_message_bytes);
@@ -315,7 +319,7 @@ io::Task<io::Result<pb::DialResponse>> V2Client::State::ask(Ptr self, io::Stream
     if (!written) co_return tl::unexpected(written.error());
     reply = co_await read_v2(*stream, self->profile.max_message_bytes);
   }
-  co_return checked(reply, probe.size());
+  co_return reply;
 }
 
 io::Task<io::Result<>> V2Client::State::pay(Ptr self, io::StreamPtr stream, pb::DialDataRequest price,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ranges>
 #include <utility>
 
 namespace flaresim::autonat {
@@ -9,20 +10,21 @@ namespace flaresim::autonat {
 using multiformats::Multiaddr;
 using swarm::Reachability;
 
-bool V2Probes::track(std::vector<Multiaddr> addresses) {
-  if (addresses.size() > profile_.max_addresses) {
-    addresses.erase(addresses.begin() + static_cast<std::ptrdiff_t>(profile_.max_addresses), addresses.end());
-  }
+void V2Probes::track(std::vector<Multiaddr> addresses) {
   std::map<Multiaddr, Status> tracked;
   for (auto& address : addresses) {
+    if (tracked.size() == profile_.max_addresses) break;
     const auto known = addresses_.find(address);
     tracked.emplace(std::move(address), known == addresses_.end() ? Status() : known->second);
   }
-  const bool same = std::ranges::equal(
-      tracked, addresses_, {}, [](const auto& entry) { return entry.first; },
-      [](const auto& entry) { return entry.first; });
-  if (!same) addresses_ = std::move(tracked);
-  return !same;
+  addresses_ = std::move(tracked);
+}
+
+bool V2Probes::tracks(const std::vector<Multiaddr>& addresses) const {
+  const auto count = std::min(addresses.size(), profile_.max_addresses);
+  if (count != addresses_.size()) return false;
+  return std::ranges::all_of(addresses | std::views::take(count),
+                             [&](const Multiaddr& address) { return addresses_.contains(address); });
 }
 
 V2Probes::Probe V2Probes::next(io::TimePoint now) {

@@ -23,8 +23,10 @@ class V2Probes {
 
   explicit V2Probes(const V2ClientProfile& profile) : profile_(profile) {}
 
-  /// The addresses to know about from now on, the first `max_addresses` of them; false when they are the same as before.
-  bool track(std::vector<multiformats::Multiaddr> addresses);
+  /// The addresses to know about from now on, the first `max_addresses` of them. What is known of others is forgotten.
+  void track(std::vector<multiformats::Multiaddr> addresses);
+  /// Whether to track these would change nothing.
+  bool tracks(const std::vector<multiformats::Multiaddr>& addresses) const;
   bool empty() const { return addresses_.empty(); }
 
   /// Empty when nothing needs to be asked. Does not count as under way until it is begun.
