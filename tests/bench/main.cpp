@@ -49,6 +49,10 @@
 //   over_bare     ratio to a handshake by ngtcp2 and GnuTLS alone, with the same certificates, cipher suites and
 //                 verification of certificates, of which neither side remembers any.
 // tls_handshake   The same for the upgrade of a stream in memory, beside GnuTLS alone between two buffers.
+// noise_handshake The same stream upgraded by Noise, both ends, with the real primitives and with the modelled ones.
+//   real_over_modelled  what background peers of a network save.
+// noise_stream_small, noise_stream_large  The same for 200 and for 60 000 bytes, written and read over such a stream.
+// signed_record   CPU to verify and to make the signed addresses that identify sends, whichever Noise runs below.
 
 #include <benchmark/benchmark.h>
 
@@ -56,6 +60,7 @@
 #include <string_view>
 
 #include "tests/bench/measure.h"
+#include "tests/bench/noise.h"
 
 int main(int count, char** arguments) {
   using flaresim::bench::Sizes;
@@ -69,6 +74,7 @@ int main(int count, char** arguments) {
   // Memory first, while the heap has no holes to hide it in.
   flaresim::bench::register_memory(sizes);
   flaresim::bench::register_handshakes(sizes);
+  flaresim::bench::register_noise(sizes);
   flaresim::bench::register_packets(sizes);
   flaresim::bench::register_nat_table(sizes);
   flaresim::bench::register_trial(sizes);
