@@ -62,6 +62,7 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   const auto limit = dial->request.limit;
   const auto until = limit > io::Duration::zero() ? self->scheduler.now() + limit : io::TimePoint::max();
   ++self->counters.dials;
+  self->dials.push_back(dial);
   if (dial->request.punch_role) self->punches.push_back(dial);
   if (dial->request.punch_role) {
     self->punched_until[dial->request.peer] = self->scheduler.now() + self->profile.dial_limit;
@@ -79,6 +80,7 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
     }
   }
   dial->over = true;
+  self->dials.remove(dial);
   self->punches.remove(dial);
   dial->news.notify_all();
   for (const auto& abort : dial->aborts) abort(std::make_error_code(std::errc::operation_canceled));
@@ -91,6 +93,10 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
     if (!tried.why) tried.why = report.error;  // under way, or yet to begin, when the dial ended
   }
   co_return report;
+}
+
+bool Swarm::is_dialling(const multiformats::PeerId& peer) const {
+  return std::ranges::any_of(state_->dials, [&](const auto& dial) { return dial->request.peer == peer; });
 }
 
 void Swarm::State::start_tries(const std::shared_ptr<Dial>& dial) {

@@ -30,6 +30,8 @@ class Category : public std::error_category {
         return "dialled ourselves";
       case Error::too_many_connections:
         return "too many connections";
+      case Error::trimmed:
+        return "trimmed: the connection manager has closed it";
     }
     return "unknown swarm error";
   }

@@ -115,7 +115,8 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::vector<ConnectionPtr> connections;  // in the order of appearance
   std::list<Abort> pending;                // dials and upgrades under way
   std::size_t inbound_upgrades = 0;
-  std::list<std::shared_ptr<Dial>> punches;  // dials with a role, in the order in which they began
+  std::list<std::shared_ptr<Dial>> dials;    // under way, in the order in which they began
+  std::list<std::shared_ptr<Dial>> punches;  // those of them with a role
   std::map<multiformats::PeerId, io::TimePoint>
       punched_until;  // peers with whom two connections may come of one punch
   CircuitDialler circuit_dialler;

@@ -31,6 +31,7 @@ enum class Error {
   self_dial,
   duplicate,             ///< a punch gave two connections, and the other one is kept, here and at the remote
   too_many_connections,  ///< at one of the bounds of SwarmProfile
+  trimmed,               ///< closed by the ConnectionManager
 };
 std::error_code make_error_code(Error error);
 
@@ -41,7 +42,7 @@ struct SwarmProfile {
                                     "/tls/1.0.0"};  // libp2p/specs: both; go-libp2p proposes TLS first
   /// Anything but `real` only on a network that is simulated: the swarm's constructor throws std::logic_error elsewhere.
   security::NoiseMode noise = security::NoiseMode::real;
-  security::TlsOptions tls;                         ///< of the certificate that QUIC and TLS show
+  security::TlsOptions tls;  ///< of the certificate that QUIC and TLS show
   quic::QuicProfile quic;
   io::Duration quic_punch_limit = std::chrono::seconds(5);  // go-libp2p p2p/transport/quic HolePunchTimeout
   io::Duration quic_punch_gap_min = std::chrono::milliseconds(10);   // libp2p/specs relay/DCUtR.md
@@ -163,6 +164,8 @@ class Swarm {
   std::vector<std::string> protocols() const;
 
   io::Task<DialReport> dial(DialRequest request);
+  /// Whether a dial to that peer, or a punch, is under way.
+  bool is_dialling(const multiformats::PeerId& peer) const;
   /// A stream to a connected peer, over its best connection.
   io::Task<io::Result<Connection::NegotiatedStream>> open_stream(multiformats::PeerId peer,
                                                                  std::vector<std::string> protocols,
