@@ -74,21 +74,20 @@ struct MdnsInALan : testing::Test {
     run_for(10s);
   }
   void run_for(io::Duration time) { world.simulation.run_for(time); }
-  world.simulation.run_until([] { return false; }, world.simulation.now() + time);
-} io::Task<> hear(io::DatagramSocket& socket, std::vector<io::Datagram>& into) {
-  for (;;) {
-    auto datagram = co_await socket.receive();
-    if (!datagram) co_return;
-    into.push_back(std::move(*datagram));
+  io::Task<> hear(io::DatagramSocket& socket, std::vector<io::Datagram>& into) {
+    for (;;) {
+      auto datagram = co_await socket.receive();
+      if (!datagram) co_return;
+      into.push_back(std::move(*datagram));
+    }
   }
-}
 
-net::SmallWorld world;
-Home home{world, "home", "198.51.100.1"};
-Home elsewhere{world, "elsewhere", "198.51.100.2"};
-Peer a{world, home, "192.168.1.10", 1};
-Peer b{world, home, "192.168.1.11", 2};
-Peer c{world, elsewhere, "192.168.1.12", 3};
+  net::SmallWorld world;
+  Home home{world, "home", "198.51.100.1"};
+  Home elsewhere{world, "elsewhere", "198.51.100.2"};
+  Peer a{world, home, "192.168.1.10", 1};
+  Peer b{world, home, "192.168.1.11", 2};
+  Peer c{world, elsewhere, "192.168.1.12", 3};
 };
 
 TEST_F(MdnsInALan, PeersOfOneHomeFindEachOtherAndConnectDirectly) {
