@@ -42,7 +42,8 @@ io::Task<> Dht::State::check_newcomer(Ptr self, PeerId peer) {
 /// Whether a connected peer answers. It has to name somebody, unless we know too few ourselves to be choosy
 /// (go-libp2p-kad-dht dht.go lookupCheck).
 io::Task<bool> Dht::State::check(Ptr self, PeerId peer) {
-  const auto answer = co_await request(self, peer, {MessageType::find_node, io::to_bytes(peer.bytes())});
+  Message question{MessageType::find_node, io::to_bytes(peer.bytes())};
+  const auto answer = co_await request(self, peer, std::move(question));
   co_return answer && (!answer->closer_peers.empty() || self->table.size() < self->profile.k);
 }
 
