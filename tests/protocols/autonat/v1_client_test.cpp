@@ -137,6 +137,7 @@ TEST_F(V1ClientTest, BecomesPublicOverQuicAlone) {
     return syn.from.port == 4001 ? support::Verdict::pass : support::Verdict::drop;
   };
   world.connect(user, server);
+  world.scheduler.run_for(2s);  // the first event was the new address, when nobody was there
   EXPECT_EQ(client->verdict(), Reachability::reachable);
   EXPECT_EQ(client->public_address(), quic);
 }
@@ -214,7 +215,6 @@ TEST_F(V1ClientTest, AProbeThatFindsNobodyCountsAsOne) {
   const auto nobody = world.seconds_of(user, "identify.done")[0];
   auto& server = add_server("1.1.1.1", {ok});
   world.connect(user, server);
-  EXPECT_THAT(probes(), IsEmpty());
   world.scheduler.run_for(2s);
   ASSERT_THAT(probes(), SizeIs(1));
   EXPECT_NEAR(probes()[0], nobody + 2, 1e-9);
@@ -288,7 +288,11 @@ TEST_F(V1ClientTest, AServerWithoutPublicAddressIsNotAsked) {
 TEST_F(V1ClientTest, AServerBehindARelayIsNotAsked) {
   auto& relay = world.add("3.3.3.3");
   auto& server = add_server("1.1.1.1", {ok});
-  server.host.raise_firewall();
+  world.internet.rule = [&](const support::Syn& syn) {
+    return syn.from.address != relay.host.outside() && syn.to.address != relay.host.outside()
+               ? support::Verdict::drop
+               : support::Verdict::pass;
+  };
   world.connect_through(relay, user, server);
   world.scheduler.run_for(90s);
   EXPECT_FALSE(user.swarm().direct_connection_to(server.id()));
