@@ -30,6 +30,15 @@ struct NodeArguments {
   std::string dial;
   int pings = 3;
   std::uint64_t punch_wait_ms = 10'000;
+  std::string autonat;
+  std::string dht;
+  std::string dht_prefix{kademlia::default_prefix};
+  bool dht_private = false;
+  std::vector<std::string> dht_accept;
+  std::vector<std::string> bootstrap;
+  std::vector<std::string> put, get, provide, find_providers, find_peer;
+  bool auto_relay = false;
+  bool mdns = false;
   bool json = false;
   std::string key_log;
   std::string qlog;
@@ -87,6 +96,45 @@ auto open_trace(const std::string& option, const std::string& path, Open open) {
   return std::move(*trace);
 }
 
+std::optional<DhtOptions> dht_options_of(const NodeArguments& arguments) {
+  if (arguments.dht.empty()) return std::nullopt;
+  if (arguments.dht == "client" && !arguments.autonat.empty())
+    throw UsageError("--dht client: with --autonat it is auto");
+  if (arguments.dht == "auto" && arguments.autonat.empty()) throw UsageError("--dht auto: needs --autonat");
+  DhtOptions options{.prefix = arguments.dht_prefix,
+                     .private_addresses = arguments.dht_private,
+                     .accept = arguments.dht_accept};
+  if (arguments.dht == "client") options.mode = kademlia::Mode::client;
+  if (arguments.dht == "server") options.mode = kademlia::Mode::server;
+  return options;
+}
+
+std::vector<DhtTask> dht_tasks_of(const NodeArguments& arguments) {
+  using Kind = DhtTask::Kind;
+  std::vector<DhtTask> tasks;
+  for (const auto& text : arguments.put) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos) throw UsageError(fmt::format("--put {}: must be KEY=VALUE", text));
+    tasks.push_back({Kind::put, text.substr(0, equals), text.substr(equals + 1)});
+  }
+  for (const auto& text : arguments.provide) tasks.push_back({Kind::provide, text});
+  for (const auto& text : arguments.get) tasks.push_back({Kind::get, text});
+  for (const auto& text : arguments.find_providers) tasks.push_back({Kind::find_providers, text});
+  for (const auto& text : arguments.find_peer) {
+    if (const auto peer = multiformats::PeerId::from_string(text); !peer)
+      throw UsageError(fmt::format("--find-peer {}: {}", text, peer.error().message()));
+    tasks.push_back({Kind::find_peer, text});
+  }
+  return tasks;
+}
+
+std::optional<node::ReachabilityFrom> autonat_of(const NodeArguments& arguments) {
+  if (arguments.autonat == "v1") return node::ReachabilityFrom::v1;
+  if (arguments.autonat == "v2") return node::ReachabilityFrom::v2;
+  if (arguments.autonat == "both") return node::ReachabilityFrom::both;
+  return std::nullopt;
+}
+
 NodeOptions options_of(const NodeArguments& arguments) {
   NodeOptions options{.identity = identity_of(arguments)};
   for (const auto& text : arguments.listen) options.listen.push_back(parse_address("--listen", text));
@@ -96,6 +144,13 @@ NodeOptions options_of(const NodeArguments& arguments) {
   options.relay_service = arguments.relay_service;
   options.pings = arguments.pings;
   options.punch_wait = std::chrono::milliseconds(arguments.punch_wait_ms);
+  options.autonat = autonat_of(arguments);
+  options.dht = dht_options_of(arguments);
+  for (const auto& text : arguments.bootstrap)
+    options.bootstrap.push_back(parse_peer_address("--bootstrap", text));
+  options.dht_tasks = dht_tasks_of(arguments);
+  options.auto_relay = arguments.auto_relay;
+  options.mdns = arguments.mdns;
   options.json = arguments.json;
   if (!arguments.key_log.empty()) options.key_log = open_trace("--keylog", arguments.key_log, append_keys_to);
   if (!arguments.qlog.empty()) options.open_qlog = open_trace("--qlog", arguments.qlog, qlogs_in);
@@ -111,6 +166,49 @@ void run(const NodeArguments& arguments) {
     throw CLI::RuntimeError(exit_usage);
   }
   if (!run_node(*options)) throw CLI::RuntimeError(exit_failed);
+}
+
+}  // namespace
+
+namespace {
+
+/// Options of the protocols that do without fixed servers.
+void add_discovery_options(CLI::App& command, NodeArguments& arguments) {
+  const auto each = [](CLI::Option* option, const char* type) {
+    return option->type_name(type)->allow_extra_args(false)->take_all();
+  };
+  command.add_option("--autonat", arguments.autonat, "Ask others whether we can be dialled, and answer them")
+      ->type_name("VERSION")
+      ->check(CLI::IsMember({"v1", "v2", "both"}));
+  auto* dht = command
+                  .add_option("--dht", arguments.dht,
+                              "Take part in the DHT; auto: as a server while others can dial us")
+                  ->type_name("MODE")
+                  ->check(CLI::IsMember({"auto", "client", "server"}));
+  command.add_option("--dht-prefix", arguments.dht_prefix, "Of the protocol PREFIX/kad/1.0.0")
+      ->type_name("PREFIX")
+      ->capture_default_str()
+      ->needs(dht);
+  command.add_flag("--dht-private", arguments.dht_private, "A DHT of private addresses, too")->needs(dht);
+  each(command.add_option("--dht-accept", arguments.dht_accept,
+                          "Take any value under keys /NAMESPACE/…; repeatable"),
+       "NAMESPACE")
+      ->needs(dht);
+  each(command.add_option("--bootstrap", arguments.bootstrap,
+                          "Known to the DHT at first (…/p2p/PEER); repeatable"),
+       "MULTIADDR")
+      ->needs(dht);
+  const auto task = [&](const char* name, std::vector<std::string>& values, const char* what,
+                        const char* type) { each(command.add_option(name, values, what), type)->needs(dht); };
+  task("--put", arguments.put, "Put a value into the DHT; repeatable", "KEY=VALUE");
+  task("--get", arguments.get, "Get a value from the DHT; repeatable", "KEY");
+  task("--provide", arguments.provide, "Say in the DHT that we have this content; repeatable", "TEXT");
+  task("--find-providers", arguments.find_providers, "Ask the DHT who has this content; repeatable", "TEXT");
+  task("--find-peer", arguments.find_peer, "Ask the DHT where a peer is; repeatable", "PEER");
+  command
+      .add_flag("--auto-relay", arguments.auto_relay, "Reserve on relays of the DHT while nobody can dial us")
+      ->needs(dht);
+  command.add_flag("--mdns", arguments.mdns, "Find peers of the local network, and be found");
 }
 
 }  // namespace
@@ -160,6 +258,7 @@ void add_node_command(CLI::App& program) {
                                         CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
       ->default_str("10s")
       ->needs(dial);
+  add_discovery_options(*command, *arguments);
   command
       ->add_option("--keylog", arguments->key_log,
                    "Add what decrypts TLS and QUIC to this file, for Wireshark (an NSS key log)")

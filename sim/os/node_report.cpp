@@ -198,6 +198,47 @@ void NodeReport::failed(std::string_view what, std::error_code why) const {
   print({{"event", "failed"}, {"what", what}, {"error", why.message()}});
 }
 
+void NodeReport::told(std::string_view event, std::string_view member, std::string_view text) const {
+  if (!json_) return print_line(fmt::format("{} {}", event, printable(text)));
+  print({{"event", event}, {member, text}});
+}
+
+void NodeReport::reachability(swarm::Reachability reachability) const {
+  told("reachability", "verdict", to_string(reachability));
+}
+
+void NodeReport::dht_joined() const {
+  if (!json_) return print_line("joined the DHT");
+  print({{"event", "dht_joined"}});
+}
+
+void NodeReport::stored(std::string_view key) const { told("stored", "key", key); }
+
+void NodeReport::value(std::string_view key, std::string_view value) const {
+  if (!json_) return print_line(fmt::format("value of {}: {}", printable(key), printable(value)));
+  print({{"event", "value"}, {"key", key}, {"value", value}});
+}
+
+void NodeReport::provided(std::string_view content) const { told("provided", "content", content); }
+
+void NodeReport::providers(std::string_view content, const std::vector<swarm::AddressInfo>& providers) const {
+  const auto peers = list(providers, [](const auto& provider) { return provider.peer.to_string(); });
+  if (json_) return print({{"event", "providers"}, {"content", content}, {"peers", peers}});
+  print_line(fmt::format("{} providers of {}", providers.size(), printable(content)));
+  for (const auto& provider : providers) print_line("  " + provider.peer.to_string());
+}
+
+void NodeReport::located(std::string_view event, const swarm::AddressInfo& peer) const {
+  const auto id = peer.peer.to_string();
+  if (json_) return print({{"event", event}, {"peer", id}, {"addresses", list(peer.addresses)}});
+  print_line(fmt::format("{} {}", event, id));
+  for (const auto& address : peer.addresses) print_line("  address " + address.to_string());
+}
+
+void NodeReport::found(const swarm::AddressInfo& peer) const { located("found", peer); }
+
+void NodeReport::found_locally(const swarm::AddressInfo& peer) const { located("found_locally", peer); }
+
 void NodeReport::done(const multiformats::PeerId& peer, bool direct) const {
   const auto path = direct ? "direct" : "relayed";
   if (!json_) return print_line(fmt::format("done: connection to {} is {}", peer.to_string(), path));

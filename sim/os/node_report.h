@@ -6,8 +6,10 @@
 
 #include "protocols/dcutr/hole_puncher.h"
 #include "protocols/relay/relay_client.h"
+#include "protocols/swarm/address_info.h"
 #include "protocols/swarm/connection.h"
 #include "protocols/swarm/peer_store.h"
+#include "protocols/swarm/reachability.h"
 #include "protocols/swarm/swarm.h"
 
 namespace flaresim::os {
@@ -33,10 +35,22 @@ class NodeReport {
   void punched(const dcutr::PunchReport& punch) const;
   void dial_failed(const multiformats::PeerId& peer, const swarm::DialReport& dial) const;
   void failed(std::string_view what, std::error_code why) const;
+  void reachability(swarm::Reachability reachability) const;
+  void dht_joined() const;
+  /// One after each thing that was asked of the DHT, unless it failed.
+  void stored(std::string_view key) const;
+  void value(std::string_view key, std::string_view value) const;
+  void provided(std::string_view content) const;
+  void providers(std::string_view content, const std::vector<swarm::AddressInfo>& providers) const;
+  void found(const swarm::AddressInfo& peer) const;
+  /// By multicast in the local network.
+  void found_locally(const swarm::AddressInfo& peer) const;
   /// The task is done; whether the connection to the peer is direct.
   void done(const multiformats::PeerId& peer, bool direct) const;
 
  private:
+  void told(std::string_view event, std::string_view member, std::string_view text) const;
+  void located(std::string_view event, const swarm::AddressInfo& peer) const;
   void known(std::string_view event, const multiformats::PeerId& peer, const swarm::PeerInfo& info) const;
 
   bool json_;

@@ -1,5 +1,6 @@
 #include "sim/os/node_session.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "protocols/io/signal.h"
+#include "protocols/multiformats/multihash.h"
 #include "protocols/node/node.h"
 #include "sim/os/node_report.h"
 #include "sim/os/real_network.h"
@@ -23,7 +25,39 @@ node::NodeProfile profile_of(const NodeOptions& options) {
   profile.swarm.security = options.security;
   profile.swarm.tls.key_log = options.key_log;
   profile.swarm.quic.open_qlog = options.open_qlog;
+  if (options.autonat) profile.autonat.emplace().from = *options.autonat;
+  if (options.dht) {
+    auto& dht = profile.dht.emplace();
+    dht.prefix = options.dht->prefix;
+    dht.public_only = !options.dht->private_addresses;
+    if (options.dht->mode == kademlia::Mode::server)
+      profile.forced_reachability = swarm::Reachability::reachable;
+  }
+  if (options.auto_relay) profile.auto_relay.emplace();
+  if (options.mdns) profile.mdns.emplace();
   return profile;
+}
+
+/// Takes every value, and of several the first one.
+class AnyValue final : public kademlia::Validator {
+ public:
+  io::Result<> validate(io::BytesView, io::BytesView) const override { return {}; }
+  std::size_t select(io::BytesView, const std::vector<io::Bytes>&) const override { return 0; }
+};
+
+io::Bytes bytes_of(std::string_view text) {
+  const auto view = io::as_bytes(text);
+  return {view.begin(), view.end()};
+}
+
+/// How the DHT names content: the multihash of its SHA-256.
+io::Bytes multihash_of(std::string_view content) {
+  const auto digest = multiformats::sha256(io::as_bytes(content));
+  io::Bytes out(2 + digest.size());
+  out[0] = static_cast<std::uint8_t>(multiformats::HashCode::sha2_256);
+  out[1] = static_cast<std::uint8_t>(digest.size());
+  std::ranges::copy(digest, out.begin() + 2);
+  return out;
 }
 
 /// One run of the program. Outlives every coroutine that it starts.
@@ -41,9 +75,10 @@ class NodeSession {
     watch();
     if (!listen()) return false;
     if (options_.relay_service) node_.start_relay_service();
+    if (options_.dht) join_dht();
     interrupts_.async_wait([this](const auto& error, int) {
       // A node without a task ends well when it is stopped; a task that is interrupted was not done.
-      if (!error) end(!options_.dial);
+      if (!error) end(!has_task());
     });
     io::spawn(scheduler_.executor(), carry_out());
     scheduler_.run();
@@ -55,12 +90,18 @@ class NodeSession {
   void watch();
   bool listen();
   io::Task<> carry_out();
+  void join_dht();
+  io::Task<bool> ask_dht(DhtTask task);
+  io::Task<bool> ask_dht_for_providers(std::string content);
+  io::Task<bool> ask_dht_for_peer(PeerId peer);
+  bool reported(const io::Result<>& result, const std::string& what);
   io::Task<bool> reserve(Multiaddr relay);
   io::Task<bool> visit(Multiaddr address);
   io::Task<bool> ping(ConnectionPtr connection);
   io::Task<> wait_for_direct_connection(PeerId peer);
   io::Task<> identify(ConnectionPtr connection);
   std::vector<Multiaddr> named(const std::vector<Multiaddr>& addresses) const;
+  bool has_task() const { return options_.dial || !options_.dht_tasks.empty(); }
   void end(bool success);
   void shut_down();
 
@@ -86,6 +127,12 @@ void NodeSession::watch() {
   });
   node_.relay_client().on_lost(
       [this](const PeerId& relay, std::error_code why) { report_.reservation_lost(relay, why); });
+  if (options_.autonat) {
+    node_.on_reachability([this](swarm::Reachability verdict) { report_.reachability(verdict); });
+  }
+  if (node_.mdns() != nullptr) {
+    node_.mdns()->on_found([this](const swarm::AddressInfo& peer) { report_.found_locally(peer); });
+  }
   node_.hole_puncher().on_report([this](const dcutr::PunchReport& punch) { report_.punched(punch); });
 }
 
@@ -105,8 +152,81 @@ io::Task<> NodeSession::carry_out() {
   for (const auto& relay : options_.reserve) {
     if (!co_await reserve(relay)) success = false;
   }
+  if (options_.dht && !options_.bootstrap.empty()) {
+    co_await node_.dht()->bootstrapped();
+    report_.dht_joined();
+  }
+  for (const auto& task : options_.dht_tasks) {
+    if (!co_await ask_dht(task)) success = false;
+  }
   if (success && options_.dial) success = co_await visit(*options_.dial);
-  if (!success || options_.dial) end(success);
+  if (!success || has_task()) end(success);
+}
+
+void NodeSession::join_dht() {
+  const auto any = std::make_shared<AnyValue>();
+  for (const auto& name_space : options_.dht->accept) node_.dht()->set_validator(name_space, any);
+  std::vector<swarm::AddressInfo> peers;
+  for (const auto& address : options_.bootstrap) {
+    peers.push_back({address.peer_id().value(), std::vector<Multiaddr>(1, address)});
+  }
+  node_.bootstrap(std::move(peers));
+}
+
+bool NodeSession::reported(const io::Result<>& result, const std::string& what) {
+  if (!result) report_.failed(what, result.error());
+  return result.has_value();
+}
+
+io::Task<bool> NodeSession::ask_dht(DhtTask task) {
+  using Kind = DhtTask::Kind;
+  auto& dht = *node_.dht();
+  switch (task.kind) {
+    case Kind::put: {
+      auto key = bytes_of(task.what);
+      auto value = bytes_of(task.value);
+      const auto put = co_await dht.put_value(std::move(key), std::move(value));
+      if (!reported(put, "putting " + task.what)) co_return false;
+      report_.stored(task.what);
+      co_return true;
+    }
+    case Kind::get: {
+      auto key = bytes_of(task.what);
+      const auto value = co_await dht.get_value(std::move(key));
+      if (!value) report_.failed("getting " + task.what, value.error());
+      if (!value) co_return false;
+      report_.value(task.what, std::string_view(reinterpret_cast<const char*>(value->data()), value->size()));
+      co_return true;
+    }
+    case Kind::provide: {
+      auto key = multihash_of(task.what);
+      const auto provided = co_await dht.provide(std::move(key));
+      if (!reported(provided, "providing " + task.what)) co_return false;
+      report_.provided(task.what);
+      co_return true;
+    }
+    case Kind::find_providers:
+      co_return co_await ask_dht_for_providers(task.what);
+    case Kind::find_peer:
+      co_return co_await ask_dht_for_peer(PeerId::from_string(task.what).value());
+  }
+  co_return false;
+}
+
+io::Task<bool> NodeSession::ask_dht_for_providers(std::string content) {
+  constexpr std::size_t enough = 20;
+  auto key = multihash_of(content);
+  const auto providers = co_await node_.dht()->find_providers(std::move(key), enough);
+  report_.providers(content, providers);
+  co_return !providers.empty();
+}
+
+io::Task<bool> NodeSession::ask_dht_for_peer(PeerId peer) {
+  const auto found = co_await node_.dht()->find_peer(peer);
+  if (!found) report_.failed("finding " + peer.to_string(), found.error());
+  if (!found) co_return false;
+  report_.found(found->info);
+  co_return true;
 }
 
 io::Task<bool> NodeSession::reserve(Multiaddr relay) {
