@@ -35,8 +35,9 @@ void NetworkLives::start(std::size_t number) {
   if (!churn || number < world_.spec().bootstrap) return;
   const auto& member = world_.members()[number];
   auto random = member.random.derive(fmt::format("session/{}", member.lives));
-  timers_[number]->arm_after(weibull(churn->session, random.uniform()),
-                             [this, number] { end_session(number); });
+  const auto since = std::max(member.started, io::TimePoint{} + churn->from);
+  timers_[number]->arm_at(since + weibull(churn->session, random.uniform()),
+                          [this, number] { end_session(number); });
 }
 
 void NetworkLives::end_session(std::size_t number) {

@@ -147,7 +147,7 @@ std::vector<std::size_t> NetworkPairs::candidates() const {
   std::vector<std::size_t> numbers;
   for (std::size_t i = 0; i < busy_.size(); ++i) {
     const auto& member = world_.members()[i];
-    if (!member.is_public && member.online() && !busy_[i]) numbers.push_back(i);
+    if (member.studied && member.online() && !busy_[i]) numbers.push_back(i);
   }
   return numbers;
 }

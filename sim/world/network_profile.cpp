@@ -2,9 +2,12 @@
 
 namespace flaresim::world {
 
-node::NodeProfile network_profile(const Scenario& scenario) {
+node::NodeProfile network_profile(const Scenario& scenario, bool studied) {
   const auto& network = *scenario.network;
   node::NodeProfile profile;
+  if (network.channel == BackgroundChannel::modelled) {
+    profile.swarm.noise = studied ? security::NoiseMode::answer_modelled : security::NoiseMode::modelled;
+  }
   profile.connection_manager.emplace();
   profile.connection_manager->low_water = network.low_water;
   profile.connection_manager->high_water = network.high_water;

@@ -6,7 +6,8 @@
 namespace flaresim::world {
 
 /// What every node of a network runs: AutoNAT, DHT and AutoRelay with the field's constants, a relay service while it
-/// thinks itself public, and a connection manager.
-node::NodeProfile network_profile(const Scenario& scenario);
+/// thinks itself public, and a connection manager. What a node dials that is `studied` has all of its cryptography,
+/// whatever the scenario says.
+node::NodeProfile network_profile(const Scenario& scenario, bool studied);
 
 }  // namespace flaresim::world

@@ -20,6 +20,7 @@ struct LengthSpec {
 
 /// How nodes come and go. Nodes keep their keys and their addresses.
 struct ChurnSpec {
+  io::Duration from{0};  ///< of the world; whoever has started before counts as having started then
   LengthSpec session{std::chrono::hours(2), std::chrono::hours(8)};  ///< from a start to the next leave
   LengthSpec off{std::chrono::hours(1), std::chrono::hours(4)};      ///< from a leave to the next start
   double silent =
@@ -29,6 +30,8 @@ struct ChurnSpec {
 
 /// Random pairs that try to connect, knowing a peer id only. A peer is in at most one attempt at a time.
 struct PairsSpec {
+  std::uint64_t peers =
+      100;  ///< NATed nodes that are in the pairs; what they dial has all of its cryptography
   std::uint64_t attempts = 100;                  ///< in a world, at instants drawn evenly
   io::Duration from = std::chrono::minutes(20);  ///< not before this time of the world
   io::Duration limit =

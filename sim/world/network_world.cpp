@@ -39,7 +39,7 @@ bool lets_strangers_in(const nat::Behaviour& behaviour) {
          behaviour.tcp.mapping == nat::Mapping::endpoint_independent;
 }
 
-/// That many of all members, chosen at random, the first `certain` always among them.
+/// That many of all, chosen at random, the first `certain` always among them.
 std::vector<bool> choose(std::size_t members, std::size_t count, std::size_t certain, io::Random random) {
   std::vector<bool> chosen(members, false);
   for (std::size_t i = 0; i < certain; ++i) chosen[i] = true;
@@ -74,12 +74,22 @@ NetworkWorld::NetworkWorld(const Scenario& scenario, const WorldData& data, Geog
     bootstrap_.push_back(
         {members_[i].id, {Multiaddr::from_endpoint(endpoint, multiformats::Transport::tcp)}});
   }
+  if (spec().pairs) choose_studied();
 }
 
 NetworkWorld::~NetworkWorld() {
   shut_down();
   for (auto& member : members_) member.node.reset();
   simulation_.drain();
+}
+
+void NetworkWorld::choose_studied() {
+  std::vector<Member*> nated;
+  for (auto& member : members_) {
+    if (member.nat) nated.push_back(&member);
+  }
+  const auto chosen = choose(nated.size(), spec().pairs->peers, 0, random_.derive("draw/studied"));
+  for (std::size_t i = 0; i < nated.size(); ++i) nated[i]->studied = chosen[i];
 }
 
 Member NetworkWorld::draw_member(std::size_t number, bool is_public) {
@@ -167,14 +177,16 @@ void NetworkWorld::start(std::size_t number) {
   member.first_verdict.reset();
   plug_in(number);
   auto identity = member.random.derive("identity");
-  member.node = std::make_unique<node::Node>(*member.host, crypto::PrivateKey::generate(identity),
-                                             network_profile(scenario_));
+  auto profile = network_profile(scenario_, member.studied);
+  if (number < spec().bootstrap) profile.forced_reachability = swarm::Reachability::reachable;
+  member.node = std::make_unique<node::Node>(*member.host, crypto::PrivateKey::generate(identity), profile);
   member.node->on_reachability([this, number](swarm::Reachability verdict) {
     auto& self = members_[number];
     if (verdict == swarm::Reachability::unknown) return;
     if (!self.first_verdict) self.first_verdict = simulation_.now();
     self.ever_public |= verdict == swarm::Reachability::reachable;
   });
+  member.ever_public |= member.node->reachability() == swarm::Reachability::reachable;
   for (const auto& observer : on_start_) observer(number);
   listen(*member.node);
   auto others = bootstrap_;

@@ -21,6 +21,7 @@ namespace flaresim::world {
 struct Member {
   bool is_public = false;
   PeerKind kind;          ///< as drawn; a public node has no NAT
+  bool studied = false;   ///< may be in pairs
   bool dialable = false;  ///< strangers can open TCP connections to it, as its NAT is
   io::IpAddress address;  ///< outside
   io::Random random;      ///< its own
@@ -45,7 +46,8 @@ enum class Leave {
 /// Many nodes in one Internet, who come and go. What they do is up to them.
 ///
 /// 1. Everything follows from the scenario and the random stream.
-/// 2. The first `bootstrap` members are public, and known to all others.
+/// 2. The first `bootstrap` members are public, and known to all others. They are configured as public, as those of IPFS
+/// are: a network in which nobody serves until others have found it to be public never begins.
 /// 3. A member starts with fresh hosts and fresh sockets, and keeps its key and its addresses.
 /// 4. Every node listens on TCP port 4001 (and QUIC where the scenario has it).
 class NetworkWorld {
@@ -84,6 +86,7 @@ class NetworkWorld {
     io::TimePoint at;
   };
 
+  void choose_studied();
   Member draw_member(std::size_t number, bool is_public);
   void draw_address(Member& member);
   void add_gateway(std::size_t number);

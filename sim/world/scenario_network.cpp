@@ -66,7 +66,8 @@ class NetworkReader {
 
   ChurnSpec read_churn(const Value& value) {
     ChurnSpec churn;
-    Keys keys(reader_, value, "network.churn", {"session", "off", "silent"});
+    Keys keys(reader_, value, "network.churn", {"from", "session", "off", "silent"});
+    time(keys, "from", churn.from, 0s);
     if (const auto* session = keys.find("session")) {
       read_lengths(*session, "network.churn.session", churn.session);
     }
@@ -77,7 +78,8 @@ class NetworkReader {
 
   PairsSpec read_pairs(const Value& value) {
     PairsSpec pairs;
-    Keys keys(reader_, value, "network.pairs", {"attempts", "from", "limit"});
+    Keys keys(reader_, value, "network.pairs", {"peers", "attempts", "from", "limit"});
+    count(keys, "peers", pairs.peers, NetworkSpec::max_nodes);
     count(keys, "attempts", pairs.attempts, max_attempts);
     time(keys, "from", pairs.from, 0s);
     time(keys, "limit", pairs.limit, 1s);
