@@ -1,6 +1,7 @@
 #include "protocols/dcutr/hole_puncher.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,7 +21,13 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   using Ptr = std::shared_ptr<State>;
 
   State(std::shared_ptr<swarm::Swarm> on, identify::Identify who, DcutrProfile with)
-      : swarm(std::move(on)), identify(std::move(who)), profile(with), interrupted(swarm->scheduler()) {}
+      : swarm(std::move(on)),
+        identify(std::move(who)),
+        profile(with),
+        interrupted(swarm->scheduler()),
+        address_poll(swarm->scheduler()) {}
+
+  class Running;
 
   /// What CONNECT and SYNC agreed on.
   struct Agreed {
@@ -39,6 +46,9 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   static io::Task<> dial_together(Ptr self, Agreed agreed, Role role, PunchReport* report);
   static io::Task<> wait_until(Ptr self, io::TimePoint at);
 
+  void begin();
+  void await_own_address(io::Duration next);
+  std::vector<Multiaddr> reversal_addresses(const PeerId& peer) const;
   bool is_direct_now(PunchReport& report);
   void connected(PunchReport& report, ConnectionPtr connection, Outcome outcome);
   void report(const PunchReport& report);
@@ -54,14 +64,38 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   std::set<PeerId> responding;      // peers with an exchange that has not reached SYNC
   std::multiset<PeerId> answering;  // peers of all exchanges, until their dials are over
   std::size_t active = 0;
+  std::multiset<PeerId> busy_with;  // peers of all that runs
   io::Signal interrupted;
+  io::Timer address_poll;
   bool stopped = false;
 };
 
+/// That something runs with a peer: its connections are not trimmed meanwhile.
+class HolePuncher::State::Running {
+ public:
+  Running(Ptr state, PeerId peer) : state_(std::move(state)), peer_(peer) {
+    ++state_->active;
+    state_->busy_with.insert(peer_);
+    state_->swarm->tags().protect(peer_, tag);
+  }
+  ~Running() {
+    --state_->active;
+    state_->busy_with.erase(state_->busy_with.find(peer_));
+    if (!state_->busy_with.contains(peer_)) state_->swarm->tags().unprotect(peer_, tag);
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  static constexpr std::string_view tag = "hole-punch";
+  Ptr state_;
+  PeerId peer_;
+};
+
 io::Task<> HolePuncher::State::open(Ptr self, ConnectionPtr relayed) {
-  ++self->active;
+  std::optional<Running> running(std::in_place, self, relayed->remote());
   const auto report = co_await upgrade(self, std::move(relayed));
-  --self->active;
+  running.reset();
   self->report(report);
 }
 
@@ -92,8 +126,7 @@ io::Task<PunchReport> HolePuncher::State::upgrade(Ptr self, ConnectionPtr relaye
 
 /// Connection reversal: the remote may be reachable without its help.
 io::Task<> HolePuncher::State::reverse(Ptr self, PunchReport* report) {
-  auto addresses = self->swarm->peers().find(report->peer).addresses;
-  std::erase_if(addresses, [](const Multiaddr& address) { return !is_usable(address); });
+  auto addresses = self->reversal_addresses(report->peer);
   if (addresses.empty()) co_return;
 
   auto& reversal = report->reversal.emplace();
@@ -105,6 +138,20 @@ io::Task<> HolePuncher::State::reverse(Ptr self, PunchReport* report) {
   reversal.cause = dial.error;
   reversal.failures = std::move(dial.failures);
   if (dial.connection) self->connected(*report, std::move(dial.connection), Outcome::reversed);
+}
+
+/// None unless a public one is known.
+std::vector<Multiaddr> HolePuncher::State::reversal_addresses(const PeerId& peer) const {
+  auto addresses = swarm->peers().find(peer).addresses;
+  const bool any_public = std::ranges::any_of(addresses, is_usable);
+  std::erase_if(addresses, [&](const Multiaddr& address) {
+    if (is_usable(address)) return false;
+    const auto endpoint = address.endpoint();
+    const bool is_private =
+        endpoint && !endpoint->address.is_loopback() && !endpoint->address.is_unspecified();
+    return !(any_public && profile.reversal_to_private && is_private);
+  });
+  return addresses;
 }
 
 /// One exchange, and the dial that it agreed on. Leaves a cause when there is no point in another one.
@@ -180,7 +227,7 @@ io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
     self->report(report);
     co_return;
   }
-  ++self->active;
+  std::optional<Running> running(std::in_place, self, peer);
   self->responding.insert(peer);
   const auto answer = self->answering.insert(peer);
   report.outcome = Outcome::failed;
@@ -196,7 +243,7 @@ io::Task<> HolePuncher::State::respond(Ptr self, swarm::IncomingStream in) {
     report.cause = relayed->closed() ? Error::relayed_connection_lost : agreed.error();
     report.attempts.back().cause = report.cause;
   }
-  --self->active;
+  running.reset();
   self->answering.erase(answer);
   self->report(report);
 }
@@ -300,21 +347,39 @@ io::Duration PunchReport::round_trip() const {
   return measured == attempts.rend() ? io::Duration::zero() : measured->round_trip;
 }
 
-HolePuncher::HolePuncher(std::shared_ptr<swarm::Swarm> swarm, identify::Identify identify,
-                         DcutrProfile profile)
-    : state_(std::make_shared<State>(std::move(swarm), std::move(identify), profile)) {
-  const std::weak_ptr<State> weak = state_;
-  auto& on = *state_->swarm;
-  on.handle(
+void HolePuncher::State::await_own_address(io::Duration next) {
+  if (!own_addresses().empty()) {
+    begin();
+    identify.announce();
+    return;
+  }
+  address_poll.arm_after(next,
+                         [this, next] { await_own_address(std::min(2 * next, profile.address_poll_max)); });
+}
+
+/// Answers, and upgrades connections, from now on.
+void HolePuncher::State::begin() {
+  const std::weak_ptr<State> weak = shared_from_this();
+  swarm->handle(
       std::string(dcutr_protocol),
       [weak](swarm::IncomingStream in) { return State::respond(weak.lock(), std::move(in)); },
       swarm::OverLimited::yes);
-  on.on_connected([weak](const ConnectionPtr& connection) {
+  swarm->on_connected([weak](const ConnectionPtr& connection) {
     const auto state = weak.lock();
     if (!state || !connection->relayed() || connection->facts().direction != swarm::Direction::inbound)
       return;
     io::spawn(state->swarm->scheduler().executor(), State::open(state, connection));
   });
+}
+
+HolePuncher::HolePuncher(std::shared_ptr<swarm::Swarm> swarm, identify::Identify identify,
+                         DcutrProfile profile)
+    : state_(std::make_shared<State>(std::move(swarm), std::move(identify), profile)) {
+  if (profile.wait_for_own_address) {
+    state_->await_own_address(profile.address_poll_min);
+  } else {
+    state_->begin();
+  }
 }
 
 HolePuncher::~HolePuncher() { stop(); }
@@ -325,6 +390,7 @@ std::size_t HolePuncher::active() const { return state_->active; }
 
 void HolePuncher::stop() {
   state_->stopped = true;
+  state_->address_poll.cancel();
   state_->swarm->unhandle(dcutr_protocol);
   state_->interrupted.notify_all();
 }

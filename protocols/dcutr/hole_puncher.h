@@ -48,12 +48,22 @@ struct DcutrProfile {
   int attempts = 3;  // libp2p/specs relay/DCUtR.md: retry twice
   /// Exchanges with one peer that we answer at a time, their dials included: each has us send to addresses of the
   /// peer's choice.
-  std::size_t max_answers = 3;                             // go-libp2p p2p/protocol/holepunch maxRetries
+  std::size_t max_answers = 3;  // go-libp2p p2p/protocol/holepunch maxRetries
   Roles roles = Roles::spec;
   std::size_t max_message_bytes = 4 * 1024;                // libp2p/specs relay/DCUtR.md "RPC messages"
   io::Duration stream_limit = std::chrono::seconds(60);    // go-libp2p p2p/protocol/holepunch StreamTimeout
   io::Duration dial_limit = std::chrono::seconds(10);      // ... defaultDirectDialTimeout
   io::Duration reversal_limit = std::chrono::seconds(10);  // ... defaultDirectDialTimeout
+  /// A reversal dials the private addresses, too, that the remote advertises beside a public one, so that two peers of
+  /// one local network connect inside it. go-libp2p holepunch/holepuncher.go does; without, strangers cannot have us
+  /// dial into our own network.
+  bool reversal_to_private = false;
+  /// Only once it has seen a public address of ours does it answer and start, as go-libp2p (holepunch/svc.go
+  /// waitForPublicAddr): it looks at first, then after `address_poll_min`, and after twice as long each time, up to
+  /// `address_poll_max`. Connections that came before are not upgraded. Else it looks whenever it needs one.
+  bool wait_for_own_address = false;
+  io::Duration address_poll_min = std::chrono::milliseconds(250);  // ... waitForPublicAddr
+  io::Duration address_poll_max = std::chrono::seconds(5);         // ... waitForPublicAddr maxDuration
 };
 
 /// Which end of the exchange we were: the opener was dialled over the relay, the responder had dialled.
@@ -106,9 +116,10 @@ struct PunchReport {
 ///    which it reads SYNC, as the client. At most `max_answers` at a time for one peer.
 ///
 /// Both:
-/// 5. Only public, direct addresses are sent, and dialled. Without any, the opener does not start, and the
+/// 5. Only public, direct addresses are sent, and dialled (see `reversal_to_private`). Without any, the opener does not start, and the
 ///    responder resets the stream.
 /// 6. The relayed connection is left alone: it stays usable whatever happens here, and may end after SYNC.
+/// 7. While an upgrade or exchange runs, its peer is protected (PeerTags, `hole-punch`).
 ///
 /// Source: libp2p/specs relay/DCUtR.md r1; address filters as go-libp2p p2p/protocol/holepunch.
 class HolePuncher {

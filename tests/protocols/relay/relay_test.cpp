@@ -253,6 +253,64 @@ TEST_F(RelayTest, The129thReservationIsRefused) {
 
 // Statuses, each from the situation that the specification and go-libp2p give it for.
 
+TEST(OverloadedRelay, AskedTenTimesWhatItMayGrantKeepsToItsLimitsAndSaysWhy) {
+  World world;
+  node::NodeProfile profile;
+  profile.relay.service.max_reservations = 4;
+  profile.relay.service.max_circuits_per_peer = 2;
+  auto& relay = world.add("1.1.1.1", "", profile);
+  auto& service = relay.node.start_relay_service();
+  std::vector<support::Started<io::Result<Reservation>>> asked;
+  for (int i = 0; i < 40; ++i) {
+    auto& user = world.add("3.3.3." + std::to_string(i + 1));
+    asked.push_back(start(world.scheduler, user.node.relay_client().reserve(relay.id(), relay.addresses())));
+    world.scheduler.run_for(20ms);  // so that no connection is refused for being one of too many handshakes
+  }
+  for (int i = 0; i < 500; ++i) {
+    world.scheduler.run_for(10ms);
+    ASSERT_LE(service.reservations(), 4u);
+  }
+  Peer* target = nullptr;
+  std::size_t granted = 0;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    ASSERT_TRUE(asked[i].done());
+    if (asked[i].value()) {
+      target = world.peers[i + 1].get();
+      ++granted;
+    } else {
+      EXPECT_EQ(asked[i].value().error(), Status::reservation_refused);
+    }
+  }
+  EXPECT_EQ(granted, 4u);
+  EXPECT_EQ(service.counters().refused.at(Status::reservation_refused), 36u);
+
+  // Twenty circuits to one of them, who may have two.
+  ASSERT_TRUE(target);
+  const auto circuit = relay.address().with_peer(relay.id()).encapsulate(Multiaddr::circuit());
+  std::vector<support::Started<swarm::DialReport>> dials;
+  for (std::size_t i = 1; i < world.peers.size() && dials.size() < 20; ++i) {
+    auto& from = *world.peers[i];
+    if (&from == target) continue;
+    dials.push_back(
+        start(world.scheduler, from.swarm().dial({target->id(), std::vector<Multiaddr>(1, circuit), false,
+                                                  std::nullopt, io::Duration(0)})));
+  }
+  for (int i = 0; i < 500; ++i) {
+    world.scheduler.run_for(10ms);
+    ASSERT_LE(service.circuits(), 2u);
+  }
+  EXPECT_EQ(service.counters().circuits_opened, 2u);
+  EXPECT_EQ(service.counters().refused.at(Status::resource_limit_exceeded), 18u);
+}
+
+TEST_F(RelayTest, PeersWithAReservationAreTaggedAsLongAsItLasts) {
+  reserve(b);
+  EXPECT_EQ(relay.swarm().tags().value(b.id()), 10);
+  for (const auto& connection : b.swarm().connections()) connection->close(swarm::Error::duplicate);
+  world.scheduler.run_for(1s);
+  EXPECT_EQ(relay.swarm().tags().value(b.id()), 0);
+}
+
 TEST_F(RelayTest, MalformedRequestsAre400) {
   world.connect(a, relay);
   EXPECT_EQ(asked(a, io::Bytes{0x0a, 0x7f, 0x00}), 400);                        // no message
@@ -431,6 +489,24 @@ TEST_F(StopTest, AnswersMalformedRequestsWith400AndOthersWith401) {
   world.scheduler.run_for(1s);
   EXPECT_EQ(b.swarm().connection_to(relay.id())->streams(), 0u);
   EXPECT_EQ(b.swarm().connections().size(), 1u);
+}
+
+TEST(Stop, CircuitsAreNotNestedSoOneThatComesThroughACircuitIs202) {
+  World world;
+  node::NodeProfile unlimited;
+  unlimited.relay.service.limit = {};
+  auto& relay = world.add("1.1.1.1", "", unlimited);
+  auto& a = world.add("2.2.2.1");
+  auto& b = world.add("10.0.0.2", "2.2.2.2");
+  b.host.raise_firewall();
+  const auto relayed = world.connect_through(relay, a, b);
+  ASSERT_TRUE(relayed);
+  ASSERT_FALSE(relayed->limited());  // over a limited one, stop is not spoken at all
+  auto opened = world.run(relayed->open_stream(std::vector<std::string>(1, std::string(stop_protocol))));
+  ASSERT_TRUE(opened);
+  ASSERT_TRUE(
+      world.run(support::write_all(opened->stream, framed(stop_connect_message(relay.id().bytes())))));
+  EXPECT_EQ(world.run(support::read_frame(opened->stream)).value(), stop_status_message(202));
 }
 
 TEST_F(StopTest, ACircuitThatComesAfterTheClientHasStoppedIs203) {
