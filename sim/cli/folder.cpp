@@ -76,7 +76,7 @@ io::Result<std::string> Folder::make_captures(std::size_t cells) const {
 
 io::Result<> Folder::begin(const study::Plan& plan, const std::string& command_line) {
   started_ = now();
-  rows_before_ = store_.rows();
+  done_before_ = store_.done();
   auto written =
       write_file(path_ / "scenario.yaml", [&](std::ostream& file) { file << world::to_yaml(plan.base); });
   return written ? write_manifest(plan, command_line, "running", "") : written;
@@ -86,9 +86,16 @@ io::Result<> Folder::end(const study::Plan& plan, const study::Summary& summary,
                          const std::string& command_line) {
   io::Result<> read;
   auto written = write_file(path_ / "trials.csv", [&](std::ostream& file) {
-    file << report::csv_header(plan);
-    read = store_.each([&](const study::Row& row) { file << report::csv_row(plan, row); });
+    file << report::csv_header(report::fields(plan, study::Row()));
+    read = store_.each([&](const study::Row& row) { file << report::csv_row(report::fields(plan, row)); });
   });
+  if (read && written && plan.has_networks()) {
+    written = write_file(path_ / "worlds.csv", [&](std::ostream& file) {
+      file << report::csv_header(report::fields(plan, study::World()));
+      read = store_.each_world(
+          [&](const study::World& world) { file << report::csv_row(report::fields(plan, world)); });
+    });
+  }
   if (!read) return read;
   if (!written) return written;
   written = write_file(path_ / "summary.json", [&](std::ostream& file) { file << report::json(summary); });
@@ -109,7 +116,7 @@ io::Result<> Folder::write_manifest(const study::Plan& plan, const std::string& 
       {"state", state},
       {"started", started_},
       {"ended", ended.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(ended)},
-      {"rows_before", rows_before_},
+      {"trials_before", done_before_},
       {"fingerprint", study::fingerprint(plan)},
       {"version", build.version},
       {"ns3", build.ns3},

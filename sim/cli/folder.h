@@ -9,7 +9,7 @@
 namespace flaresim::cli {
 
 /// Where a run leaves what it found: `scenario.yaml` (with all defaults), `manifest.json`, `trials.sqlite`,
-/// `trials.csv`, `summary.json`, and `captures/` when packets are captured.
+/// `trials.csv`, `worlds.csv` of networks, `summary.json`, and `captures/` when packets are captured.
 class Folder {
  public:
   /// With an empty `path`, a new folder `results/<scenario>-<UTC time>`.
@@ -31,7 +31,7 @@ class Folder {
   std::filesystem::path path_;
   study::Store store_;
   std::string started_;
-  std::uint64_t rows_before_ = 0;
+  std::uint64_t done_before_ = 0;
 };
 
 }  // namespace flaresim::cli

@@ -30,8 +30,12 @@ WorldTrial trial_of(const Context& context, const CaptureArguments& arguments) {
   return with_predictable_keys(context.trial);
 }
 
-int run_program(int argc, const char* const* argv, WorldTrial trial, const std::vector<AddCommand>& more) {
-  Context context{.trial = std::move(trial), .program = argv[0], .command_line = command_line(argc, argv)};
+int run_program(int argc, const char* const* argv, WorldTrial trial, WorldNetwork network,
+                const std::vector<AddCommand>& more) {
+  Context context{.trial = std::move(trial),
+                  .network = std::move(network),
+                  .program = argv[0],
+                  .command_line = command_line(argc, argv)};
   CLI::App app("Measures how often peers behind NATs get a direct connection.", "flaresim");
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/world/network.h"
 #include "sim/world/trial.h"
 
 namespace CLI {
@@ -27,9 +28,15 @@ using WorldTrial =
     std::function<world::Trial(const world::Scenario& scenario, const world::WorldData& data,
                                std::uint64_t seed, std::uint64_t index, const world::TrialOptions& options)>;
 
+/// `world::run_network`, or what stands for it in a test.
+using WorldNetwork = std::function<world::NetworkResult(
+    const world::Scenario& scenario, const world::WorldData& data, std::uint64_t seed, std::uint64_t world,
+    const world::NetworkOptions& options)>;
+
 /// What the commands share.
 struct Context {
   WorldTrial trial;
+  WorldNetwork network;
   std::string program;       ///< as it was called
   std::string command_line;  ///< quoted for a shell
   int exit_code = exit_fine;
@@ -49,7 +56,7 @@ void add_nat_command(CLI::App& program);
 void add_topology_command(CLI::App& program);
 
 /// The whole program: `flaresim run | explain | nat | topology | …`. Gives the exit code.
-int run_program(int argc, const char* const* argv, WorldTrial trial,
+int run_program(int argc, const char* const* argv, WorldTrial trial, WorldNetwork network,
                 const std::vector<AddCommand>& more = {});
 
 }  // namespace flaresim::cli

@@ -33,15 +33,10 @@ Progress::Style Progress::style_of_terminal() {
   return no_color && *no_color ? Style::bar : Style::coloured_bar;
 }
 
-Progress::Progress(Style style, std::uint64_t total, std::uint64_t done)
-    : style_(style), total_(total), done_(done), done_before_(done) {
+Progress::Progress(Style style, std::string unit, std::uint64_t total, std::uint64_t done)
+    : style_(style), unit_(std::move(unit)), total_(total), done_(done), done_before_(done) {
   interval_ = style == Style::lines ? Clock::duration(first_line_after) : Clock::duration(bar_interval);
   next_draw_ = start_ + interval_;
-}
-
-void Progress::add(const world::Trial& trial) {
-  ++done_;
-  tally_.add(trial);
 }
 
 void Progress::tick() {
@@ -60,7 +55,7 @@ void Progress::finish() {
 std::string Progress::state() const {
   const auto seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   const auto rate = static_cast<double>(done_ - done_before_) / std::max(seconds, 1e-3);
-  auto text = fmt::format("{}/{} trials, {:.1f}/s", done_, total_, rate);
+  auto text = fmt::format("{}/{} {}, {:.1f}/s", done_, total_, unit_, rate);
   if (done_ < total_ && rate > 0)
     text += fmt::format(", {} left", time_text(static_cast<double>(total_ - done_) / rate));
   const auto punch = tally_.punch_rate();

@@ -15,10 +15,13 @@ class Progress {
   /// `bar` when stderr is a terminal; colours unless NO_COLOR is set (no-color.org).
   static Style style_of_terminal();
 
-  /// `done` of `total` trials are known already.
-  Progress(Style style, std::uint64_t total, std::uint64_t done);
+  /// `done` of `total` are known already; `unit` is what they are, such as `trials`.
+  Progress(Style style, std::string unit, std::uint64_t total, std::uint64_t done);
 
-  void add(const world::Trial& trial);
+  /// Another one is done.
+  void advance() { ++done_; }
+  /// One more row, for the rates.
+  void add(const world::Trial& trial) { tally_.add(trial); }
   /// Draws when it is time to.
   void tick();
   /// Draws the last state, and leaves the line.
@@ -31,6 +34,7 @@ class Progress {
   void draw();
 
   Style style_;
+  std::string unit_;
   std::uint64_t total_;
   std::uint64_t done_;
   std::uint64_t done_before_;

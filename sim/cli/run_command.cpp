@@ -73,6 +73,10 @@ class RunCommand {
     if (!plan) return complain(exit_usage, plan.error());
     const auto data = world::WorldData::load(world::data_directory());
     if (!data) return complain(exit_usage, to_string(data.error()));
+    if (plan->has_networks() && (arguments_.capture.captures.any() || arguments_.capture.predictable_keys)) {
+      return complain(exit_usage,
+                      "--pcap, --keylog, --qlog and --predictable-keys are of trials, and not of networks");
+    }
     auto folder = Folder::open(arguments_.out, *plan);
     if (!folder) {
       return complain(folder.error().kind == study::StoreError::Kind::failed ? exit_internal : exit_usage,
@@ -103,7 +107,7 @@ class RunCommand {
 
   int run_in(Folder& folder, const study::Plan& plan, const world::WorldData& data) {
     study::RunOptions options{
-        .jobs = arguments_.jobs, .skip = folder.store().rows(), .captures = arguments_.capture.captures};
+        .jobs = arguments_.jobs, .skip = folder.store().done(), .captures = arguments_.capture.captures};
     if (options.captures.any()) {
       auto captures = folder.make_captures(plan.cells.size());
       if (!captures) return complain(exit_internal, "captures", captures.error());
@@ -113,9 +117,9 @@ class RunCommand {
       return complain(exit_internal, folder.path().string(), begun.error());
     }
     study::Summarizer summarizer(plan);
-    if (auto read = folder.store().each([&](const study::Row& row) { summarizer.add(row); }); !read) {
-      return complain(exit_internal, folder.path().string(), read.error());
-    }
+    auto read = folder.store().each([&](const study::Row& row) { summarizer.add(row); });
+    if (read) read = folder.store().each_world([&](const study::World& world) { summarizer.add(world); });
+    if (!read) return complain(exit_internal, folder.path().string(), read.error());
     const auto end = run_trials(folder, plan, data, std::move(options), summarizer);
     if (!end) return complain(exit_internal, "trials", end.error());
 
@@ -131,26 +135,40 @@ class RunCommand {
   io::Result<study::RunEnd> run_trials(Folder& folder, const study::Plan& plan, const world::WorldData& data,
                                        study::RunOptions options, study::Summarizer& summarizer) {
     const auto style = arguments_.quiet ? Progress::Style::quiet : Progress::style_of_terminal();
-    Progress progress(style, plan.trials(), options.skip);
+    Progress progress(style, plan.has_networks() ? "worlds" : "trials", plan.trials(), options.skip);
     const InterruptGuard guard;
     options.interrupted = [&] {
       progress.tick();
       return interrupt_requested != 0;
     };
-    const auto perform = trial_of(context_, arguments_.capture);
-    const auto trial = [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
-                           const world::TrialOptions& trial_options) {
-      return perform(scenario, data, seed, index, trial_options);
-    };
-    auto end = study::run(plan, trial, options, [&](const study::Row& row) {
+    const auto add_row = [&](const study::Row& row) {
       summarizer.add(row);
       progress.add(row.trial);
+      if (!plan.cells[row.cell].scenario.network) progress.advance();
       return folder.store().add(row);
-    });
+    };
+    const auto add_world = [&](const study::World& world) {
+      summarizer.add(world);
+      progress.advance();
+      return folder.store().add(world);
+    };
+    auto end = study::run(plan, work_with(data), options, {.row = add_row, .world = add_world});
     progress.finish();
     // The rows so far stay, however the run ended.
     if (auto committed = folder.store().commit(); !committed) return tl::unexpected(committed.error());
     return end;
+  }
+
+  study::Work work_with(const world::WorldData& data) const {
+    const auto perform = trial_of(context_, arguments_.capture);
+    return {.trial =
+                [&data, perform](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
+                                 const world::TrialOptions& options) {
+                  return perform(scenario, data, seed, index, options);
+                },
+            .network = [&data, network = context_.network](
+                           const world::Scenario& scenario, std::uint64_t seed,
+                           std::uint64_t number) { return network(scenario, data, seed, number, {}); }};
   }
 
   int conclude(Folder& folder, const study::Plan& plan, const study::Summary& summary) {
@@ -167,23 +185,25 @@ class RunCommand {
 
   std::string error_text(const study::Summary& summary) const {
     const auto& first = *summary.first_error;
-    auto replay = fmt::format("{} explain {} --trial {}", quoted(context_.program), quoted(arguments_.file),
-                              first.index);
+    const auto& cell = summary.cells[first.cell];
+    auto replay = fmt::format("{} explain {} {} {}", quoted(context_.program), quoted(arguments_.file),
+                              cell.is_network ? "--pair 0 --world" : "--trial", first.index);
     if (!arguments_.seed.empty()) replay += " --seed " + quoted(arguments_.seed);
     for (const auto& argument : arguments_.set) replay += " --set " + quoted(argument);
     for (const auto& assignment : summary.cells[first.cell].at) {
       replay += " --set " + quoted(assignment.key + "=" + assignment.value);
     }
-    return fmt::format("{} of {} trials went wrong, the first with: {}\nexplain: {}",
-                       summary.tally().count(world::Outcome::unknown), summary.tally().trials(), first.error,
-                       replay);
+    std::uint64_t done = 0;
+    for (const auto& each : summary.cells) done += each.done;
+    return fmt::format("{} of {} {} went wrong, the first with: {}\nexplain: {}", summary.errors(), done,
+                       summary.has_networks() ? "worlds" : "trials", first.error, replay);
   }
 
   bool print(Folder& folder, const study::Plan& plan, const study::Summary& summary) const {
     if (arguments_.format == "csv") {
-      std::cout << report::csv_header(plan);
-      const auto read =
-          folder.store().each([&](const study::Row& row) { std::cout << report::csv_row(plan, row); });
+      std::cout << report::csv_header(report::fields(plan, study::Row()));
+      const auto read = folder.store().each(
+          [&](const study::Row& row) { std::cout << report::csv_row(report::fields(plan, row)); });
       if (!read) return false;
     } else if (arguments_.format == "json") {
       std::cout << report::json(summary);
@@ -224,7 +244,9 @@ void add_run_command(CLI::App& program, Context& context) {
       program.add_subcommand("run", "Run a scenario and say how often a direct connection came about");
   auto arguments = std::make_shared<RunArguments>();
   command->add_option("FILE", arguments->file, "Scenario, in YAML")->required();
-  command->add_option("--trials", arguments->trials, "Trials, instead of the scenario's")->type_name("N");
+  command
+      ->add_option("--trials", arguments->trials, "Trials, or worlds of a network, instead of the scenario's")
+      ->type_name("N");
   command->add_option("--seed", arguments->seed, "Seed, instead of the scenario's")->type_name("N");
   add_repeatable(*command, "--set", arguments->set,
                  "Another value for a key of the scenario, instead of its sweep of that key too; repeatable");
@@ -242,7 +264,9 @@ void add_run_command(CLI::App& program, Context& context) {
           "Folder for the results (default: results/<scenario>-<time>); an unfinished run of the same "
           "scenario, seed and build is continued")
       ->type_name("DIR");
-  command->add_option("--format", arguments->format, "What is printed; csv is a row a trial")
+  command
+      ->add_option("--format", arguments->format,
+                   "What is printed; csv is a row a trial, or an attempt of a network")
       ->check(CLI::IsMember({"text", "json", "csv", "md", "junit"}))
       ->capture_default_str();
   add_capture_flags(*command, arguments->capture);

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "sim/report/report.h"
+#include "sim/study/network_codec.h"
 #include "sim/study/run.h"
 #include "sim/study/summary.h"
 #include "sim/world/nat_presets.h"
@@ -18,6 +19,7 @@ constexpr int max_jobs = 1024;
 
 struct Result {
   py::list rows;
+  py::list worlds;
   py::dict summary;
 
   py::object frame() const { return py::module_::import("pandas").attr("DataFrame")(rows); }
@@ -59,9 +61,21 @@ py::object python_value(const report::FieldValue& value) {
   return std::visit([](const auto& it) { return py::object(py::cast(it)); }, value);
 }
 
-py::dict dictionary(const study::Plan& plan, const study::Row& row) {
+py::dict dictionary(const std::vector<report::Field>& fields) {
   py::dict result;
-  for (const auto& field : report::fields(plan, row)) result[py::str(field.name)] = python_value(field.value);
+  for (const auto& field : fields) result[py::str(field.name)] = python_value(field.value);
+  return result;
+}
+
+py::object from_json(const std::string& text) { return py::module_::import("json").attr("loads")(text); }
+
+/// The sweep's values and the report as it is, with its distributions.
+py::dict dictionary(const study::Plan& plan, const study::World& world) {
+  py::dict result;
+  for (const auto& assignment : plan.cells[world.cell].at) result[py::str(assignment.key)] = assignment.value;
+  result["world"] = world.number;
+  result["error"] = world.error;
+  result["report"] = world.report ? from_json(study::to_json(*world.report)) : py::object(py::none());
   return result;
 }
 
@@ -71,24 +85,40 @@ bool python_interrupted() {
   return PyErr_CheckSignals() != 0;
 }
 
-std::vector<study::Row> run_trials(const study::Plan& plan, const world::WorldData& data, int jobs) {
+struct Results {
   std::vector<study::Row> rows;
-  const auto trial = [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
-                         const world::TrialOptions& options) {
-    return world::run_trial(scenario, data, seed, index, options);
-  };
+  std::vector<study::World> worlds;
+};
+
+Results run_all(const study::Plan& plan, const world::WorldData& data, int jobs) {
+  Results results;
+  const study::Work work{
+      .trial =
+          [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
+              const world::TrialOptions& options) {
+            return world::run_trial(scenario, data, seed, index, options);
+          },
+      .network = [&](const world::Scenario& scenario, std::uint64_t seed,
+                     std::uint64_t number) { return world::run_network(scenario, data, seed, number); }};
+  const study::Sink sink{.row =
+                             [&](const study::Row& row) {
+                               results.rows.push_back(row);
+                               return io::Result<>{};
+                             },
+                         .world =
+                             [&](const study::World& world) {
+                               results.worlds.push_back(world);
+                               return io::Result<>{};
+                             }};
   study::RunOptions options{.jobs = jobs, .skip = 0, .captures = {}, .interrupted = python_interrupted};
   io::Result<study::RunEnd> end;
   {
     const py::gil_scoped_release no_gil;
-    end = study::run(plan, trial, options, [&](const study::Row& row) {
-      rows.push_back(row);
-      return io::Result<>{};
-    });
+    end = study::run(plan, work, options, sink);
   }
   if (!end) throw std::runtime_error("workers: " + end.error().message());
   if (*end == study::RunEnd::interrupted) throw py::error_already_set();
-  return rows;
+  return results;
 }
 
 Result run(const std::string& path, const py::object& trials, const py::object& seed, const py::dict& set,
@@ -102,11 +132,16 @@ Result run(const std::string& path, const py::object& trials, const py::object& 
 
   Result result;
   study::Summarizer summarizer(*plan);
-  for (const auto& row : run_trials(*plan, *data, jobs)) {
+  const auto results = run_all(*plan, *data, jobs);
+  for (const auto& row : results.rows) {
     summarizer.add(row);
-    result.rows.append(dictionary(*plan, row));
+    result.rows.append(dictionary(report::fields(*plan, row)));
   }
-  result.summary = py::module_::import("json").attr("loads")(report::json(summarizer.finish()));
+  for (const auto& world : results.worlds) {
+    summarizer.add(world);
+    result.worlds.append(dictionary(*plan, world));
+  }
+  result.summary = from_json(report::json(summarizer.finish()));
   return result;
 }
 
@@ -133,7 +168,8 @@ PYBIND11_MODULE(flaresim, module) {
       "How often do peers behind NATs get a direct connection? Real protocol code in a simulated network.";
   module.attr("__version__") = study::build_info().version;
   py::class_<Result>(module, "Result", "What a run found.")
-      .def_readonly("rows", &Result::rows, "One dictionary a trial.")
+      .def_readonly("rows", &Result::rows, "One dictionary a trial, or an attempt of a network.")
+      .def_readonly("worlds", &Result::worlds, "One dictionary a world of a network, with its report.")
       .def_readonly("summary", &Result::summary, "Counts, rates with intervals, groups, and the build.")
       .def("frame", &Result::frame, "The rows as a pandas data frame.");
   module.def("run", &run, "Runs a scenario file.", py::arg("path"), py::arg("trials") = py::none(),

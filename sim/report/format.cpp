@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
+#include <stdexcept>
 
 #include "sim/world/nat_presets.h"
 
@@ -64,6 +66,32 @@ std::string sentence(const study::Verdict& verdict) {
   return fmt::format("{} {} {} of {} is {}{}", verdict.expectation.rate, percent(verdict.rate),
                      interval(verdict.rate), verdict.rate.denominator, verdict.met ? "" : "not ",
                      bounds(verdict.expectation));
+}
+
+std::string about_intervals(const study::Rate& rate) {
+  switch (rate.interval) {
+    case study::Interval::wilson:
+      return "Intervals: 95 %, Wilson, of independent trials.";
+    case study::Interval::clustered:
+      return fmt::format(
+          "Intervals: 95 %, clustered by world ({} worlds; trials of one world are not independent).",
+          rate.worlds);
+    case study::Interval::within_world:
+      return "Intervals: 95 %, Wilson, within the one world only; how much worlds differ needs several "
+             "(--trials N).";
+  }
+  throw std::logic_error("interval");
+}
+
+std::string size_of(const study::Summary& summary) {
+  const auto trials = summary.tally().trials();
+  auto text = fmt::format("{} trials", trials);
+  if (summary.has_networks()) {
+    std::uint64_t worlds = 0;
+    for (const auto& cell : summary.cells) worlds += cell.done;
+    text = fmt::format("{} attempts in {} world{}", trials, worlds, worlds == 1 ? "" : "s");
+  }
+  return text + fmt::format(", seed {}{}", summary.seed, summary.interrupted ? ", interrupted" : "");
 }
 
 std::string place(const study::CellSummary& cell) {
@@ -128,6 +156,20 @@ Table cause_table(const study::Tally& tally) {
     const auto count = tally.count(cause);
     if (count == 0 || cause == world::Cause::none) continue;
     table.push_back({std::string(to_string(cause)), std::to_string(count), share(count, tally.trials())});
+  }
+  return table;
+}
+
+Table phase_table(const study::CellSummary& cell) {
+  const auto seconds = [](const std::optional<io::Duration>& duration) {
+    return duration ? fmt::format("{:.3f} s", std::chrono::duration<double>(*duration).count()) : "-";
+  };
+  Table table{{"phase", "ended", "of trials", "p50", "p90"}};
+  for (const auto phase : world::all_phases) {
+    const auto& times = cell.phases[static_cast<std::size_t>(phase)];
+    if (times.ended == 0) continue;
+    table.push_back({std::string(to_string(phase)), std::to_string(times.ended),
+                     share(times.ended, cell.tally.trials()), seconds(times.p50), seconds(times.p90)});
   }
   return table;
 }

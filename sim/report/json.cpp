@@ -1,7 +1,9 @@
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "sim/report/format.h"
 #include "sim/report/report.h"
+#include "sim/study/network_codec.h"
 
 namespace flaresim::report {
 namespace {
@@ -15,7 +17,38 @@ Json rate(const study::Rate& rate) {
           {"low", number(rate.low)},
           {"high", number(rate.high)},
           {"numerator", rate.numerator},
-          {"denominator", rate.denominator}};
+          {"denominator", rate.denominator},
+          {"interval", to_string(rate.interval)},
+          {"worlds", rate.worlds}};
+}
+
+Json milliseconds(const std::optional<io::Duration>& duration) {
+  return duration ? Json(std::chrono::duration<double, std::milli>(*duration).count()) : Json(nullptr);
+}
+
+Json phases(const study::CellSummary& cell) {
+  auto document = Json::object();
+  for (const auto phase : world::all_phases) {
+    const auto& times = cell.phases[static_cast<std::size_t>(phase)];
+    if (times.ended == 0) continue;
+    document[std::string(to_string(phase))] = {
+        {"ended", times.ended}, {"p50_ms", milliseconds(times.p50)}, {"p90_ms", milliseconds(times.p90)}};
+  }
+  return document;
+}
+
+void add_networks(Json& into, const study::CellSummary& cell) {
+  for (const auto* name : {"true_closest_rate", "true_verdict_rate", "reserved_rate"}) {
+    into[name] = rate(cell.rate(name));
+  }
+  into["planned_worlds"] = cell.planned;
+  into["worlds"] = Json::array();
+  for (const auto& world : cell.worlds) {
+    into["worlds"].push_back(
+        {{"world", world.number},
+         {"error", world.error},
+         {"report", world.report ? Json::parse(study::to_json(*world.report)) : Json(nullptr)}});
+  }
 }
 
 Json outcomes(const study::Tally& tally) {
@@ -77,7 +110,9 @@ Json cell_document(const study::Summary& summary, const study::CellSummary& cell
   for (const auto& assignment : cell.at) values[assignment.key] = assignment.value;
   if (!values.empty()) document["set"] = std::move(values);
   add_tally(document, cell.tally);
-  document["planned_trials"] = cell.planned;
+  if (!cell.is_network) document["planned_trials"] = cell.planned;
+  if (cell.is_network) add_networks(document, cell);
+  document["phases"] = phases(cell);
   document["groups"] = groups(cell.groups);
   document["expectations"] = expectations(cell);
   return document;
@@ -99,7 +134,7 @@ Json sweep_document(const study::Summary& summary) {
   add_tally(document, summary.tally());
   std::uint64_t planned = 0;
   for (const auto& cell : summary.cells) planned += cell.planned;
-  document["planned_trials"] = planned;
+  document[summary.has_networks() ? "planned_worlds" : "planned_trials"] = planned;
   document["groups"] = groups(all_groups(summary));
   document["expectations"] = Json::array();  // each belongs to a cell
   document["cells"] = Json::array();

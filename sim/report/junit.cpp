@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -45,6 +46,17 @@ std::string reasons(const study::Tally& tally) {
   return text;
 }
 
+/// What became of a network, a line a figure.
+std::string network_lines(const study::CellSummary& cell) {
+  if (!cell.is_network) return "";
+  auto text = about_intervals(cell.tally.direct_rate()) + "\n";
+  for (const auto& table :
+       {network_rate_table(cell), funnel_table(cell), network_table(cell), verdict_table(cell)}) {
+    for (const auto& row : table) text += fmt::format("{}\n", fmt::join(row, "  "));
+  }
+  return text;
+}
+
 std::string test_case(const study::Summary& summary, const study::CellSummary& cell, const std::string& what,
                       const std::string& inside) {
   const auto where = place(cell);
@@ -57,18 +69,19 @@ std::string trials_case(const study::Summary& summary, const study::CellSummary&
   const auto punch = cell.tally.punch_rate();
   const auto direct = cell.tally.direct_rate();
   std::string inside;
-  if (const auto errors = cell.tally.count(world::Outcome::unknown); errors > 0) {
-    inside += fmt::format("      <error message=\"{} of {} trials went wrong\">{}</error>\n", errors,
-                          cell.tally.trials(), escaped(summary.rerun));
-  } else if (cell.tally.trials() < cell.planned) {
-    inside += fmt::format("      <error message=\"interrupted after {} of {} trials\">{}</error>\n",
-                          cell.tally.trials(), cell.planned, escaped(summary.rerun));
+  const auto* what = cell.is_network ? "worlds" : "trials";
+  if (const auto errors = cell.errors(); errors > 0) {
+    inside += fmt::format("      <error message=\"{} of {} {} went wrong\">{}</error>\n", errors, cell.done,
+                          what, escaped(summary.rerun));
+  } else if (cell.done < cell.planned) {
+    inside += fmt::format("      <error message=\"interrupted after {} of {} {}\">{}</error>\n", cell.done,
+                          cell.planned, what, escaped(summary.rerun));
   }
   inside +=
-      fmt::format("      <system-out>punch_rate {} {} of {}\ndirect_rate {} {} of {}\n{}</system-out>\n",
+      fmt::format("      <system-out>punch_rate {} {} of {}\ndirect_rate {} {} of {}\n{}{}</system-out>\n",
                   percent(punch), interval(punch), punch.denominator, percent(direct), interval(direct),
-                  direct.denominator, escaped(reasons(cell.tally)));
-  return test_case(summary, cell, "trials", inside);
+                  direct.denominator, escaped(reasons(cell.tally)), escaped(network_lines(cell)));
+  return test_case(summary, cell, what, inside);
 }
 
 std::string verdict_case(const study::Summary& summary, const study::CellSummary& cell,
@@ -90,7 +103,7 @@ std::string junit(const study::Summary& summary) {
   std::size_t errors = 0;
   for (const auto& cell : summary.cells) {
     cases += trials_case(summary, cell);
-    if (cell.tally.count(world::Outcome::unknown) > 0 || cell.tally.trials() < cell.planned) ++errors;
+    if (cell.errors() > 0 || cell.done < cell.planned) ++errors;
     for (const auto& verdict : cell.verdicts) {
       cases += verdict_case(summary, cell, verdict);
       if (!verdict.met) ++failures;

@@ -73,22 +73,51 @@ std::string verdicts(const study::Summary& summary) {
   return text;
 }
 
+/// What a cell has beside its trials' ends.
+std::string details(const study::CellSummary& cell) {
+  std::string text;
+  if (const auto phases = phase_table(cell); phases.size() > 1) text += "\n" + layout(phases, 1, max_bytes);
+  if (!cell.is_network) return text;
+  for (const auto& table : {network_rate_table(cell), funnel_table(cell), network_table(cell)}) {
+    text += "\n" + layout(table, 1, max_bytes);
+  }
+  return text + "\n" + layout(verdict_table(cell), 2, max_bytes);
+}
+
+/// The details of the cells that fit into `room` bytes.
+std::string cell_details(const study::Summary& summary, std::size_t room) {
+  std::string text;
+  for (const auto& cell : summary.cells) {
+    const auto more = details(cell);
+    if (more.empty()) continue;
+    const auto part = fmt::format("\n### {}\n{}", escaped(place(cell)), more);
+    if (text.size() + part.size() > room) return text + "\nMore cells are in the run's summary.json.\n";
+    text += part;
+  }
+  return text;
+}
+
+std::size_t room_after(const std::string& text) {
+  const auto used = text.size() + reserve_bytes;
+  return used < max_bytes ? max_bytes - used : 0;
+}
+
 }  // namespace
 
 std::string markdown(const study::Summary& summary) {
   const auto all = summary.tally();
-  auto text = fmt::format("## {}\n\n{} trials, seed {}{}.\n\n", escaped(summary.scenario), all.trials(),
-                          summary.seed, summary.interrupted ? ", interrupted" : "");
+  auto text = fmt::format("## {}\n\n{}.\n\n", escaped(summary.scenario), size_of(summary));
   if (summary.axes.empty()) text += rates(all) + "\n";
+  if (summary.has_networks()) text += about_intervals(all.direct_rate()) + "\n\n";
   text += verdicts(summary) + "\n" + layout(outcome_table(all), 1, max_bytes);
   if (const auto causes = cause_table(all); causes.size() > 1) text += "\n" + layout(causes, 1, max_bytes);
-
-  const auto used = text.size() + reserve_bytes;
-  const auto room = used < max_bytes ? max_bytes - used : 0;
   if (!summary.axes.empty()) {
-    text += "\n" + layout(cell_table(summary), summary.axes.size(), room);
-  } else if (const auto& groups = summary.cells.front().groups; groups.size() > 1) {
-    text += "\n" + layout(group_table(groups), 2, room);
+    text += "\n" + layout(cell_table(summary), summary.axes.size(), room_after(text));
+    text += cell_details(summary, room_after(text));
+  } else {
+    const auto& cell = summary.cells.front();
+    if (const auto more = details(cell); more.size() < room_after(text)) text += more;
+    if (cell.groups.size() > 1) text += "\n" + layout(group_table(cell.groups), 2, room_after(text));
   }
   if (summary.rerun.size() < reserve_bytes / 2) text += fmt::format("\n```\n{}\n```\n", summary.rerun);
   return text;

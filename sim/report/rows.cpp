@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "sim/report/report.h"
+#include "sim/study/network_codec.h"
 
 namespace flaresim::report {
 namespace {
@@ -8,6 +9,11 @@ namespace {
 std::optional<double> milliseconds(const std::optional<io::Duration>& duration) {
   if (!duration) return std::nullopt;
   return std::chrono::duration<double, std::milli>(*duration).count();
+}
+
+FieldValue field_value(const study::Number& number) {
+  if (const auto* whole = std::get_if<std::uint64_t>(&number)) return *whole;
+  return std::optional(std::get<double>(number));
 }
 
 std::string csv_cell(const std::string& text) {
@@ -33,6 +39,7 @@ std::vector<Field> fields(const study::Plan& plan, const study::Row& row) {
   for (const auto& assignment : plan.cells[row.cell].at) fields.push_back({assignment.key, assignment.value});
   const auto& trial = row.trial;
   fields.insert(fields.end(), {{"trial", trial.index},
+                               {"world", trial.world},
                                {"outcome", std::string(to_string(trial.outcome))},
                                {"cause", std::string(to_string(trial.cause))},
                                {"error", trial.error},
@@ -64,16 +71,29 @@ std::vector<Field> fields(const study::Plan& plan, const study::Row& row) {
   return fields;
 }
 
-std::string csv_header(const study::Plan& plan) {
+std::vector<Field> fields(const study::Plan& plan, const study::World& world) {
+  std::vector<Field> fields;
+  for (const auto& assignment : plan.cells[world.cell].at) {
+    fields.push_back({assignment.key, assignment.value});
+  }
+  fields.push_back({"world", world.number});
+  fields.push_back({"error", world.error});
+  for (const auto& [name, number] : study::columns_of(world.report.value_or(world::NetworkReport{}))) {
+    fields.push_back({name, world.report ? field_value(number) : FieldValue(std::optional<double>())});
+  }
+  return fields;
+}
+
+std::string csv_header(const std::vector<Field>& fields) {
   std::string line;
-  for (const auto& field : fields(plan, {})) line += (line.empty() ? "" : ",") + csv_cell(field.name);
+  for (const auto& field : fields) line += (line.empty() ? "" : ",") + csv_cell(field.name);
   return line + "\n";
 }
 
-std::string csv_row(const study::Plan& plan, const study::Row& row) {
+std::string csv_row(const std::vector<Field>& fields) {
   std::string line;
   bool first = true;
-  for (const auto& field : fields(plan, row)) {
+  for (const auto& field : fields) {
     if (!std::exchange(first, false)) line += ",";
     line += std::visit(CsvValue{}, field.value);
   }

@@ -71,17 +71,40 @@ std::string counts(const study::Tally& tally) {
   return text;
 }
 
+/// What a cell has beside its trials' ends.
+std::string details(const study::CellSummary& cell) {
+  std::string text;
+  if (const auto phases = phase_table(cell); phases.size() > 1) text += "\n" + layout(phases, 1);
+  if (!cell.is_network) return text;
+  for (const auto& table : {network_rate_table(cell), funnel_table(cell), network_table(cell)}) {
+    text += "\n" + layout(table, 1);
+  }
+  return text + "\n" + layout(verdict_table(cell), 2);
+}
+
+std::string cells_of(const study::Summary& summary) {
+  auto text = layout(cell_table(summary), summary.axes.size());
+  for (const auto& cell : summary.cells) {
+    if (const auto more = details(cell); !more.empty()) text += fmt::format("\n{}:\n{}", place(cell), more);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string text(const study::Summary& summary) {
   const auto all = summary.tally();
-  auto text = fmt::format("{}: {} trials, seed {}{}\n\n", summary.scenario, all.trials(), summary.seed,
-                          summary.interrupted ? ", interrupted" : "");
+  auto text = fmt::format("{}: {}\n\n", summary.scenario, size_of(summary));
   if (summary.axes.empty()) {
-    text += rates(all) + "\n" + counts(all);
-    if (const auto& cell = summary.cells.front(); cell.groups.size() > 1) text += "\n" + groups_of(cell);
+    const auto& cell = summary.cells.front();
+    text += rates(all);
+    if (summary.has_networks()) text += about_intervals(all.direct_rate()) + "\n";
+    text += "\n" + counts(all) + details(cell);
+    if (cell.groups.size() > 1) text += "\n" + groups_of(cell);
   } else {
-    text += layout(cell_table(summary), summary.axes.size()) + "\nAll cells together:\n\n" + counts(all);
+    text += cells_of(summary);
+    if (summary.has_networks()) text += "\n" + about_intervals(all.direct_rate()) + "\n";
+    text += "\nAll cells together:\n\n" + counts(all);
   }
   if (const auto judged = verdicts(summary); !judged.empty()) text += "\n" + judged;
   for (const auto& note : notes(summary)) text += fmt::format("note: {}\n", note);

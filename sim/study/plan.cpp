@@ -283,6 +283,10 @@ std::uint64_t Plan::trials() const {
                          [](std::uint64_t sum, const Cell& cell) { return sum + cell.scenario.trials; });
 }
 
+bool Plan::has_networks() const {
+  return std::ranges::any_of(cells, [](const Cell& cell) { return cell.scenario.network.has_value(); });
+}
+
 std::vector<std::string> split_values(const std::string& text) {
   std::vector<std::string> values;
   const auto by_semicolon = cut(text, ';');

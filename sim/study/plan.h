@@ -21,7 +21,7 @@ struct ReplacedAxis {
   std::string option;  ///< `--set`, `--sweep`, …
 };
 
-/// What a run does: trials 0 … n-1 of each cell, cell after cell.
+/// What a run does: trials 0 … n-1 of each cell, cell after cell; of a scenario with a network, as many worlds.
 struct Plan {
   world::Scenario base;           ///< with the whole sweep, so that reading it again gives the same cells
   std::vector<std::string> axes;  ///< keys
@@ -30,7 +30,8 @@ struct Plan {
   /// Expectations of cells that the command line left out.
   std::vector<world::Expectation> not_applicable{};
 
-  std::uint64_t trials() const;
+  std::uint64_t trials() const;  ///< worlds of networks counted as one
+  bool has_networks() const;     ///< in any cell
 };
 
 /// Splits the values of a sweep. With a `;` anywhere outside of brackets and quotes, values stand between

@@ -11,11 +11,11 @@
 namespace flaresim::study {
 namespace {
 
-/// How many rows may wait for a slower one before them.
-constexpr std::uint64_t max_rows_ahead = 4096;
+/// How many results may wait for a slower one before them.
+constexpr std::uint64_t max_ahead = 4096;
 constexpr int poll_interval_ms = 100;
 
-/// Trials of all cells, numbered through.
+/// Trials and worlds of all cells, numbered through.
 class Numbering {
  public:
   explicit Numbering(const Plan& plan) {
@@ -36,9 +36,8 @@ class Numbering {
 
 class Run {
  public:
-  Run(const Plan& plan, const TrialFunction& trial, const RunOptions& options,
-      const std::function<io::Result<>(const Row&)>& sink)
-      : plan_(plan), trial_(trial), options_(options), sink_(sink), numbering_(plan) {
+  Run(const Plan& plan, const Work& work, const RunOptions& options, const Sink& sink)
+      : plan_(plan), work_(work), options_(options), sink_(sink), numbering_(plan) {
     next_ = written_ = std::min(options.skip, numbering_.total());
   }
 
@@ -53,7 +52,7 @@ class Run {
       give_jobs();
       wait();
       if (auto collected = collect(); !collected) return tl::unexpected(collected.error());
-      if (auto written = write_rows(); !written) return tl::unexpected(written.error());
+      if (auto written = write(); !written) return tl::unexpected(written.error());
     }
     return RunEnd::complete;
   }
@@ -73,18 +72,22 @@ class Run {
   }
 
   /// In the worker.
-  world::Trial perform(std::uint64_t number) {
+  JobResult perform(std::uint64_t number) {
     const auto cell = numbering_.cell(number);
     const auto& scenario = plan_.cells[cell].scenario;
+    if (scenario.network) {
+      auto result = work_.network(scenario, scenario.seed, numbering_.index(number));
+      return {.trials = std::move(result.rows), .report = std::move(result.report)};
+    }
     world::TrialOptions options;
     options.captures = options_.captures;
     if (plan_.cells.size() > 1) options.captures.directory += fmt::format("/{}", cell);
-    return trial_(scenario, scenario.seed, numbering_.index(number), options);
+    return {.trials = {work_.trial(scenario, scenario.seed, numbering_.index(number), options)}};
   }
 
   void give_jobs() {
     for (auto& worker : workers_) {
-      if (worker.job() || next_ >= numbering_.total() || next_ >= written_ + max_rows_ahead) continue;
+      if (worker.job() || next_ >= numbering_.total() || next_ >= written_ + max_ahead) continue;
       worker.give(next_++);
     }
   }
@@ -101,7 +104,7 @@ class Run {
       auto answer = worker.poll();
       if (!answer) continue;
       const auto retired = answer->retired;
-      if (job) finished_[*job] = row_of(*job, std::move(*answer));
+      if (job) finished_[*job] = std::move(answer->result);
       if (!retired) continue;
       auto successor = start_worker();
       if (!successor) return tl::unexpected(successor.error());
@@ -110,18 +113,26 @@ class Run {
     return {};
   }
 
+  io::Result<> write(std::uint64_t number, const JobResult& result) {
+    const auto cell = numbering_.cell(number);
+    if (!plan_.cells[cell].scenario.network) return sink_.row(row_of(number, result));
+    for (const auto& trial : result.trials) {
+      if (auto written = sink_.row({cell, trial}); !written) return written;
+    }
+    return sink_.world({cell, numbering_.index(number), result.failure, result.report});
+  }
+
   /// The trial's own identity is filled in here, since a trial that went wrong may not know it.
-  Row row_of(std::uint64_t number, Worker::Answer answer) const {
+  Row row_of(std::uint64_t number, const JobResult& result) const {
     Row row{.cell = numbering_.cell(number), .trial = {}};
-    if (answer.trial) row.trial = std::move(*answer.trial);
-    row.trial.index = numbering_.index(number);
-    if (answer.trial && !answer.retired) return row;
+    if (!result.trials.empty()) row.trial = result.trials.front();
+    row.trial.index = row.trial.world = numbering_.index(number);
+    if (result.failure.empty()) return row;
     const auto& scenario = plan_.cells[row.cell].scenario;
-    row.trial.outcome = world::Outcome::unknown;
     row.trial.cause = world::Cause::internal_error;
+    row.trial.error = result.failure;
     row.trial.a = known_kind(scenario.a);
     row.trial.b = known_kind(scenario.b);
-    if (!answer.death.empty()) row.trial.error = answer.death;
     return row;
   }
 
@@ -129,31 +140,30 @@ class Run {
     return peer.population ? world::PeerKind{.nat = "?", .region = "", .access = ""} : peer.kind;
   }
 
-  io::Result<> write_rows() {
-    for (auto row = finished_.find(written_); row != finished_.end(); row = finished_.find(written_)) {
-      if (auto written = sink_(row->second); !written) return written;
-      finished_.erase(row);
+  io::Result<> write() {
+    for (auto next = finished_.find(written_); next != finished_.end(); next = finished_.find(written_)) {
+      if (auto written = write(next->first, next->second); !written) return written;
+      finished_.erase(next);
       ++written_;
     }
     return {};
   }
 
   const Plan& plan_;
-  const TrialFunction& trial_;
+  const Work& work_;
   const RunOptions& options_;
-  const std::function<io::Result<>(const Row&)>& sink_;
+  const Sink& sink_;
   Numbering numbering_;
   std::vector<Worker> workers_;
-  std::map<std::uint64_t, Row> finished_;  ///< rows that wait for one before them
-  std::uint64_t next_ = 0;                 ///< the first trial that nobody was given
-  std::uint64_t written_ = 0;              ///< rows handed to the sink or skipped
+  std::map<std::uint64_t, JobResult> finished_;  ///< results that wait for one before them
+  std::uint64_t next_ = 0;                       ///< the first number that nobody was given
+  std::uint64_t written_ = 0;                    ///< results handed to the sink or skipped
 };
 
 }  // namespace
 
-io::Result<RunEnd> run(const Plan& plan, const TrialFunction& trial, const RunOptions& options,
-                       const std::function<io::Result<>(const Row&)>& sink) {
-  return Run(plan, trial, options, sink)();
+io::Result<RunEnd> run(const Plan& plan, const Work& work, const RunOptions& options, const Sink& sink) {
+  return Run(plan, work, options, sink)();
 }
 
 }  // namespace flaresim::study

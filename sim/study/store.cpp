@@ -8,11 +8,12 @@
 #include <cmath>
 
 #include "sim/study/build_info.h"
+#include "sim/study/network_codec.h"
 
 namespace flaresim::study {
 namespace {
 
-constexpr auto schema_version = "2";
+constexpr auto schema_version = "3";
 /// Rows that a crash may cost.
 constexpr std::uint64_t batch = 64;
 
@@ -22,6 +23,7 @@ constexpr auto create_tables = R"sql(
   CREATE TABLE trials (
     cell INTEGER NOT NULL,
     trial INTEGER NOT NULL,
+    world INTEGER NOT NULL,
     outcome TEXT NOT NULL,
     cause TEXT NOT NULL,
     error TEXT NOT NULL,
@@ -53,8 +55,33 @@ constexpr auto create_tables = R"sql(
     PRIMARY KEY (cell, trial)) STRICT;
 )sql";
 constexpr auto insert_trial =
-    "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 constexpr auto select_trials = "SELECT * FROM trials ORDER BY cell, trial";
+constexpr auto select_worlds = "SELECT cell, world, error, report FROM worlds ORDER BY cell, world";
+/// A cell is of networks or of trials that have worlds of their own.
+constexpr auto count_done =
+    "SELECT (SELECT count(*) FROM worlds) +"
+    " (SELECT count(*) FROM trials WHERE cell NOT IN (SELECT cell FROM worlds))";
+constexpr auto drop_part =
+    "DELETE FROM trials WHERE cell = ? AND world NOT IN (SELECT world FROM worlds WHERE cell = ?)";
+
+/// The columns of `worlds` that hold a report's numbers.
+std::string create_worlds() {
+  std::string columns;
+  for (const auto& [name, number] : columns_of({})) {
+    columns += fmt::format(", {} {}", name, std::holds_alternative<double>(number) ? "REAL" : "INTEGER");
+  }
+  return fmt::format(
+      "CREATE TABLE worlds (cell INTEGER NOT NULL, world INTEGER NOT NULL, error TEXT NOT NULL, report "
+      "TEXT{}, "
+      "PRIMARY KEY (cell, world)) STRICT",
+      columns);
+}
+std::string insert_world() {
+  std::string places = "INSERT INTO worlds VALUES (?,?,?,?";
+  for (std::size_t i = 0; i < columns_of({}).size(); ++i) places += ",?";
+  return places + ")";
+}
 
 class SqliteCategory : public std::error_category {
  public:
@@ -79,6 +106,15 @@ class Binder {
   }
   Binder& operator<<(std::uint64_t number) {
     sqlite3_bind_int64(statement_, ++at_, static_cast<sqlite3_int64>(number));
+    return *this;
+  }
+  Binder& operator<<(const Number& number) {
+    if (const auto* whole = std::get_if<std::uint64_t>(&number)) return *this << *whole;
+    sqlite3_bind_double(statement_, ++at_, std::get<double>(number));
+    return *this;
+  }
+  Binder& operator<<(std::nullptr_t) {
+    sqlite3_bind_null(statement_, ++at_);
     return *this;
   }
   Binder& operator<<(const std::optional<io::Duration>& duration) {
@@ -132,6 +168,7 @@ Row read_row(sqlite3_stmt* statement) {
   row.cell = columns.whole();
   auto& trial = row.trial;
   trial.index = columns.whole();
+  trial.world = columns.whole();
   trial.outcome = world::outcome_of(columns.text()).value_or(world::Outcome::unknown);
   trial.cause = world::cause_of(columns.text()).value_or(world::Cause::internal_error);
   trial.error = columns.text();
@@ -153,6 +190,16 @@ Row read_row(sqlite3_stmt* statement) {
   trial.packets = columns.whole();
   trial.handshakes = columns.whole();
   return row;
+}
+
+World read_world(sqlite3_stmt* statement) {
+  Columns columns(statement);
+  World world;
+  world.cell = columns.whole();
+  world.number = columns.whole();
+  world.error = columns.text();
+  world.report = parse_report(columns.text());
+  return world;
 }
 
 }  // namespace
@@ -193,14 +240,35 @@ tl::expected<Store, StoreError> Store::open(const std::string& path, const Plan&
         fmt::format("{}: holds a run of another scenario, seed or build; choose another --out", path)});
   }
   const auto ready = known ? io::Result<>{} : store.create(plan, print);
+  for (const auto& cell : plan.cells) store.is_network_.push_back(cell.scenario.network.has_value());
   auto insert = store.prepare(insert_trial);
-  auto count = store.prepare("SELECT count(*) FROM trials");
-  if (!ready || !insert || !count || sqlite3_step(count->get()) != SQLITE_ROW || !store.commit()) {
+  auto insert_of_world = store.prepare(insert_world().c_str());
+  if (!ready || !insert || !insert_of_world || !store.drop_parts())
     return tl::unexpected(store.explain(path));
-  }
+  const auto done = store.count();
+  if (!done || !store.commit()) return tl::unexpected(store.explain(path));
   store.insert_ = std::move(*insert);
-  store.rows_ = static_cast<std::uint64_t>(sqlite3_column_int64(count->get(), 0));
+  store.insert_world_ = std::move(*insert_of_world);
+  store.done_ = *done;
   return store;
+}
+
+io::Result<> Store::drop_parts() const {
+  for (std::size_t cell = 0; cell < is_network_.size(); ++cell) {
+    if (!is_network_[cell]) continue;
+    auto statement = prepare(drop_part);
+    if (!statement) return tl::unexpected(statement.error());
+    Binder(statement->get()) << std::uint64_t{cell} << std::uint64_t{cell};
+    if (const auto code = sqlite3_step(statement->get()); code != SQLITE_DONE) return sqlite_failure(code);
+  }
+  return {};
+}
+
+io::Result<std::uint64_t> Store::count() const {
+  auto statement = prepare(count_done);
+  if (!statement) return tl::unexpected(statement.error());
+  if (const auto code = sqlite3_step(statement->get()); code != SQLITE_ROW) return sqlite_failure(code);
+  return Columns(statement->get()).whole();
 }
 
 StoreError Store::explain(const std::string& path) const {
@@ -212,6 +280,7 @@ StoreError Store::explain(const std::string& path) const {
 
 io::Result<> Store::create(const Plan& plan, const std::string& print) {
   if (auto done = execute(create_tables); !done) return done;
+  if (auto done = execute(create_worlds().c_str()); !done) return done;
   auto property = prepare("INSERT INTO run VALUES (?,?)");
   if (!property) return tl::unexpected(property.error());
   for (const auto& [key, value] :
@@ -241,16 +310,19 @@ io::Result<std::string> Store::value_of(const char* key) const {
   return Columns(statement->get()).text();
 }
 
+io::Result<> Store::begin_batch() {
+  if (sqlite3_get_autocommit(database_.get()) == 0) return {};
+  return begin();
+}
+
 io::Result<> Store::add(const Row& row) {
-  if (uncommitted_ == 0) {
-    if (auto begun = begin(); !begun) return begun;
-  }
+  if (auto begun = begin_batch(); !begun) return begun;
   const auto& trial = row.trial;
   Binder binder(insert_.get());
-  binder << std::uint64_t{row.cell} << trial.index << to_string(trial.outcome) << to_string(trial.cause)
-         << trial.error << trial.a << trial.b << trial.relay_region << trial.transport
-         << static_cast<std::uint64_t>(trial.attempts) << trial.relayed_after << trial.direct_after
-         << trial.relayed_rtt << trial.direct_rtt;
+  binder << std::uint64_t{row.cell} << trial.index << trial.world << to_string(trial.outcome)
+         << to_string(trial.cause) << trial.error << trial.a << trial.b << trial.relay_region
+         << trial.transport << static_cast<std::uint64_t>(trial.attempts) << trial.relayed_after
+         << trial.direct_after << trial.relayed_rtt << trial.direct_rtt;
   for (const auto* peer : {&trial.dialability_a, &trial.dialability_b})
     binder << peer->verdict << peer->truth;
   for (const auto& phase : trial.phases) binder << phase;
@@ -258,8 +330,26 @@ io::Result<> Store::add(const Row& row) {
   const auto code = sqlite3_step(insert_.get());
   sqlite3_reset(insert_.get());
   if (code != SQLITE_DONE) return sqlite_failure(code);
-  ++rows_;
+  if (is_network_[row.cell]) return {};  // complete with its world
+  ++done_;
   if (++uncommitted_ < batch) return {};
+  return commit();
+}
+
+io::Result<> Store::add(const World& world) {
+  if (auto begun = begin_batch(); !begun) return begun;
+  Binder binder(insert_world_.get());
+  binder << std::uint64_t{world.cell} << world.number << world.error;
+  if (world.report) {
+    binder << to_json(*world.report);
+    for (const auto& [name, number] : columns_of(*world.report)) binder << number;
+  } else {
+    for (std::size_t i = 0; i <= columns_of({}).size(); ++i) binder << nullptr;
+  }
+  const auto code = sqlite3_step(insert_world_.get());
+  sqlite3_reset(insert_world_.get());
+  if (code != SQLITE_DONE) return sqlite_failure(code);
+  ++done_;
   return commit();
 }
 
@@ -284,13 +374,21 @@ io::Result<Store::Statement> Store::prepare(const char* sql) const {
   return Statement(statement);
 }
 
-io::Result<> Store::each(const std::function<void(const Row&)>& visit) const {
-  auto statement = prepare(select_trials);
+io::Result<> Store::each_row(const char* sql, const std::function<void(sqlite3_stmt*)>& visit) const {
+  auto statement = prepare(sql);
   if (!statement) return tl::unexpected(statement.error());
   int code = SQLITE_ROW;
-  while ((code = sqlite3_step(statement->get())) == SQLITE_ROW) visit(read_row(statement->get()));
+  while ((code = sqlite3_step(statement->get())) == SQLITE_ROW) visit(statement->get());
   if (code != SQLITE_DONE) return sqlite_failure(code);
   return {};
+}
+
+io::Result<> Store::each(const std::function<void(const Row&)>& visit) const {
+  return each_row(select_trials, [&](sqlite3_stmt* statement) { visit(read_row(statement)); });
+}
+
+io::Result<> Store::each_world(const std::function<void(const World&)>& visit) const {
+  return each_row(select_worlds, [&](sqlite3_stmt* statement) { visit(read_world(statement)); });
 }
 
 }  // namespace flaresim::study

@@ -29,21 +29,27 @@ std::string fingerprint(const Plan& plan);
 /// Rows in an SQLite file, a table row a trial.
 ///
 /// Tables: `run` (key, value: `schema`, `fingerprint`), `cells` (cell, key, value: the sweep's values),
-/// `trials` (columns below; durations in milliseconds, NULL where there is none).
+/// `trials` (columns below; durations in milliseconds, NULL where there is none), `worlds` (a row a world of a network:
+/// the numbers of its report, NULL for a world that went wrong, and the whole report as JSON).
 ///
-/// 1. Rows come and go in the order of the plan, so that the number of rows says where to go on.
-/// 2. Rows are committed a batch at a time: after a crash the file holds a beginning of the run.
+/// 1. Rows come and go in the order of the plan, so that their number says where to go on.
+/// 2. Rows are committed a batch at a time, and those of a network with their world: after a crash the file holds a
+///    beginning of the run. A part of a world that a failed write left behind is taken away when the file is opened.
 /// 3. One process writes at a time.
 class Store {
  public:
   /// Makes the file, or opens that of an unfinished or finished run with the same fingerprint.
   static tl::expected<Store, StoreError> open(const std::string& path, const Plan& plan);
 
-  std::uint64_t rows() const { return rows_; }
+  /// Trials and worlds of networks that it holds, as `RunOptions::skip` counts them.
+  std::uint64_t done() const { return done_; }
   io::Result<> add(const Row& row);
+  /// After the rows of the world.
+  io::Result<> add(const World& world);
   io::Result<> commit();
-  /// All rows in order.
+  /// All rows, in order.
   io::Result<> each(const std::function<void(const Row&)>& visit) const;
+  io::Result<> each_world(const std::function<void(const World&)>& visit) const;
 
  private:
   struct Close {
@@ -54,6 +60,10 @@ class Store {
 
   Store() = default;
   io::Result<> begin();
+  io::Result<> begin_batch();
+  io::Result<std::uint64_t> count() const;
+  io::Result<> drop_parts() const;
+  io::Result<> each_row(const char* sql, const std::function<void(sqlite3_stmt*)>& visit) const;
   io::Result<> execute(const char* sql) const;
   io::Result<Statement> prepare(const char* sql) const;
   io::Result<> create(const Plan& plan, const std::string& print);
@@ -62,7 +72,9 @@ class Store {
 
   std::unique_ptr<sqlite3, Close> database_;
   Statement insert_;
-  std::uint64_t rows_ = 0;
+  Statement insert_world_;
+  std::vector<bool> is_network_;  ///< by cell
+  std::uint64_t done_ = 0;
   std::uint64_t uncommitted_ = 0;
 };
 

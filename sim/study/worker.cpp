@@ -12,17 +12,16 @@
 #include <exception>
 #include <utility>
 
-#include "sim/study/trial_codec.h"
-
 namespace flaresim::study {
 namespace {
 
-/// Before each trial on the wire.
+/// Before each result on the wire.
 struct Header {
   std::uint32_t size = 0;
   std::uint32_t retired = 0;
 };
-constexpr std::size_t max_answer_bytes = 16 << 20;
+constexpr std::size_t max_answer_bytes = 256 << 20;
+constexpr std::size_t chunk_bytes = 64 << 10;
 
 bool send_all(int socket, const void* data, std::size_t size) {
   const auto* bytes = static_cast<const char*>(data);
@@ -54,14 +53,14 @@ bool receive_all(int socket, void* data, std::size_t size) {
   std::signal(SIGTERM, SIG_DFL);
   for (std::uint64_t number = 0; receive_all(socket, &number, sizeof number);) {
     Header header;
-    world::Trial trial;
+    JobResult result;
     try {
-      trial = job(number);
+      result = job(number);
     } catch (const std::exception& exception) {
-      trial.error = exception.what();
+      result.failure = *exception.what() != 0 ? exception.what() : "an exception without a word";
       header.retired = 1;
     }
-    const auto bytes = encode(trial);
+    const auto bytes = encode(result);
     header.size = static_cast<std::uint32_t>(bytes.size());
     if (!send_all(socket, &header, sizeof header) || !send_all(socket, bytes.data(), bytes.size())) break;
   }
@@ -118,23 +117,26 @@ void Worker::give(std::uint64_t job) {
 }
 
 std::optional<Worker::Answer> Worker::poll() {
-  std::array<std::uint8_t, 4096> chunk;
+  std::array<std::uint8_t, chunk_bytes> chunk;
   const auto received = ::recv(socket_, chunk.data(), chunk.size(), MSG_DONTWAIT);
   if (received < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
-  if (received <= 0) return Answer{.trial = {}, .death = wait_for_death(), .retired = true};
+  if (received <= 0) return failed(wait_for_death());
   inbox_.insert(inbox_.end(), chunk.begin(), chunk.begin() + received);
 
   Header header;
   if (inbox_.size() < sizeof header) return std::nullopt;
   std::memcpy(&header, inbox_.data(), sizeof header);
-  if (header.size > max_answer_bytes)
-    return Answer{.trial = {}, .death = "the worker process sent garbage", .retired = true};
+  if (header.size > max_answer_bytes) return failed("the worker process sent garbage");
   if (inbox_.size() < sizeof header + header.size) return std::nullopt;
-  auto trial = decode_trial(std::span(inbox_).subspan(sizeof header, header.size));
+  auto result = decode(std::span(inbox_).subspan(sizeof header, header.size));
   inbox_.clear();
   job_.reset();
-  if (!trial) return Answer{.trial = {}, .death = "the worker process sent garbage", .retired = true};
-  return Answer{.trial = std::move(trial), .death = {}, .retired = header.retired != 0};
+  if (!result) return failed("the worker process sent garbage");
+  return Answer{.result = std::move(*result), .retired = header.retired != 0};
+}
+
+Worker::Answer Worker::failed(std::string why) {
+  return {.result = {.failure = std::move(why)}, .retired = true};
 }
 
 std::string Worker::wait_for_death() {

@@ -9,17 +9,17 @@
 #include <vector>
 
 #include "protocols/io/result.h"
-#include "sim/world/trial.h"
+#include "sim/study/result_codec.h"
 
 namespace flaresim::study {
 
-/// A child process that answers job numbers with trials.
+/// A child process that answers job numbers with results.
 ///
 /// 1. At most one job is under way.
 /// 2. The child lives until this is destroyed, or until it dies of a job.
 class Worker {
  public:
-  using Job = std::function<world::Trial(std::uint64_t number)>;
+  using Job = std::function<JobResult(std::uint64_t number)>;
 
   /// Forks. `siblings` are the sockets of other workers, which the child must not keep open.
   static io::Result<Worker> start(const Job& job, const std::vector<int>& siblings);
@@ -33,8 +33,7 @@ class Worker {
   void give(std::uint64_t job);
 
   struct Answer {
-    std::optional<world::Trial> trial;
-    std::string death;     ///< what ended the child, without a trial
+    JobResult result{};    ///< its `failure` says too what ended a child without a result
     bool retired = false;  ///< the child can take no more jobs
   };
   /// Takes what has arrived; nothing while the answer is incomplete.
@@ -42,6 +41,7 @@ class Worker {
 
  private:
   Worker(pid_t pid, int socket) : pid_(pid), socket_(socket) {}
+  static Answer failed(std::string why);
   std::string wait_for_death();
 
   pid_t pid_ = -1;

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -7,14 +8,18 @@
 namespace flaresim::world {
 namespace {
 
+/// The first two are of all scenarios, the others of networks.
+const std::vector<std::string_view> rate_names{"punch_rate", "direct_rate", "true_closest_rate",
+                                               "true_verdict_rate", "reserved_rate"};
+
 /// The bounds of the rates among the keys of one map.
 void read_rates(Reader& reader, const Keys& rates, const std::vector<Condition>& when,
                 std::vector<Expectation>& into) {
-  for (const auto* rate : {"punch_rate", "direct_rate"}) {
+  for (const auto rate : rate_names) {
     const auto* bounds = rates.find(rate);
     if (!bounds) continue;
     Keys keys(reader, *bounds, fmt::format("expect.{}", rate), {"at_least", "at_most"});
-    Expectation expectation{.rate = rate, .at_least = {}, .at_most = {}, .when = when};
+    Expectation expectation{.rate = std::string(rate), .at_least = {}, .at_most = {}, .when = when};
     if (const auto* bound = keys.find("at_least")) expectation.at_least = reader.rate(*bound);
     if (const auto* bound = keys.find("at_most")) expectation.at_most = reader.rate(*bound);
     if (!expectation.at_least && !expectation.at_most) {
@@ -50,11 +55,14 @@ std::vector<Condition> read_conditions(Reader& reader, const Value& value) {
 }
 
 void read_expectation(Reader& reader, const Value& item, std::vector<Expectation>& into) {
-  const Keys keys(reader, item, "an entry of expect", {"when", "punch_rate", "direct_rate"});
+  auto valid = rate_names;
+  valid.emplace_back("when");
+  const Keys keys(reader, item, "an entry of expect", valid);
   const auto before = into.size();
   const auto* when = keys.find("when");
   read_rates(reader, keys, when ? read_conditions(reader, *when) : std::vector<Condition>{}, into);
-  if (into.size() == before) reader.fail(item.place, "expected punch_rate, direct_rate, or both");
+  if (into.size() == before)
+    reader.fail(item.place, fmt::format("expected at least one of: {}", fmt::join(rate_names, ", ")));
 }
 
 }  // namespace
@@ -64,7 +72,7 @@ std::vector<Expectation> read_expectations(Reader& reader, const Value& value) {
   if (value.kind == Value::Kind::list) {
     for (const auto& item : value.items) read_expectation(reader, item, expectations);
   } else {
-    read_rates(reader, Keys(reader, value, "expect", {"punch_rate", "direct_rate"}), {}, expectations);
+    read_rates(reader, Keys(reader, value, "expect", rate_names), {}, expectations);
   }
   return expectations;
 }

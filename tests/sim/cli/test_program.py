@@ -159,7 +159,7 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path):
     (tmp_path / "cut" / "trials.csv").unlink()
     again = run(tmp_path, path, "--out", "cut")
     assert again.returncode == 3
-    assert json.loads((tmp_path / "cut" / "manifest.json").read_text())["rows_before"] == 70
+    assert json.loads((tmp_path / "cut" / "manifest.json").read_text())["trials_before"] == 70
     for name in ("trials.csv", "summary.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -264,7 +264,7 @@ def test_json_is_one_document_with_counts_and_rates(tmp_path):
 
 def test_json_has_null_rates_when_nothing_was_punched(tmp_path):
     document = json.loads(run(tmp_path, scenario(tmp_path, "RN"), "--format", "json").stdout)
-    assert document["punch_rate"] == {"value": None, "low": None, "high": None, **rate(0, 0)}
+    assert document["punch_rate"] == {"value": None, "low": None, "high": None, "interval": "wilson", "worlds": 0, **rate(0, 0)}
     assert document["direct_rate"]["value"] == 0.5
 
 
@@ -280,7 +280,7 @@ def test_json_of_a_sweep_has_a_cell_a_combination(tmp_path):
     assert [cell["punch_rate"]["value"] for cell in document["cells"]] == [1, 0.5, 1, 0.5]
     assert document["trials"] == 6
     assert document["punch_rate"].items() >= rate(4, 6).items()
-    assert set(document["cells"][0]) - {"set"} <= set(document)
+    assert set(document["cells"][0]) - {"set", "phases"} <= set(document)
 
 
 def test_csv_has_a_row_a_trial(tmp_path):
@@ -407,6 +407,117 @@ def test_explain_says_which_cell_it_tells_of(tmp_path):
     done = call(tmp_path, "explain", path, "--trial", "1", "--set", "peers.a.nat=linux")
     assert done.stderr == ""
     assert "A: NAT linux" in done.stdout
+
+
+# Networks.
+
+
+def network(folder, script, worlds, attempts=4, expect=""):
+    path = folder / "net.yaml"
+    path.write_text(
+        f"name: net\ndescription: {script}\ntrials: {worlds}\n"
+        f"network: {{nodes: 50, peers: {{nat: linux}}, pairs: {{attempts: {attempts}}}}}\n" + expect
+    )
+    return str(path)
+
+
+def test_a_network_has_a_row_an_attempt_and_a_row_a_world(tmp_path):
+    done = run(tmp_path, network(tmp_path, "SFSS", 3), "--format", "json", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["trials"] == 12
+    assert document["planned_worlds"] == 3
+    assert document["punch_rate"].items() >= {**rate(9, 12), "interval": "clustered", "worlds": 3}.items()
+    assert [world["report"]["nodes"] for world in document["worlds"]] == [50, 50, 50]
+    assert document["true_closest_rate"].items() >= rate(27, 30).items()
+    with open(tmp_path / "out" / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["world"], row["trial"]) for row in rows] == [(str(i // 4), str(i)) for i in range(12)]
+    with open(tmp_path / "out" / "worlds.csv", newline="") as file:
+        assert [row["lookup_took_s_median"] for row in csv.DictReader(file)] == ["0.500000"] * 3
+    database = sqlite3.connect(tmp_path / "out" / "trials.sqlite")
+    assert database.execute("SELECT world, nodes, lookup_took_s_p90 FROM worlds").fetchall() == [
+        (i, 50, 0.9) for i in range(3)
+    ]
+    joined = "SELECT count(*) FROM trials JOIN worlds USING (cell, world) WHERE json_extract(report, '$.probes') = 10"
+    assert database.execute(joined).fetchone() == (12,)
+
+
+def test_the_interval_across_worlds_is_that_of_an_independent_computation(tmp_path):
+    done = run(tmp_path, network(tmp_path, "SFFFSS", 5, attempts=3), "--format", "json", "--out", "out")
+    with open(tmp_path / "out" / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    worlds = [[row["outcome"] == "SUCCESS" for row in rows if row["world"] == str(i)] for i in range(5)]
+    n = [len(world) for world in worlds]
+    y = [sum(world) for world in worlds]
+    p = sum(y) / sum(n)
+    variance = 5 / 4 * sum((a - p * b) ** 2 for a, b in zip(y, n)) / sum(n) ** 2
+    effective = min(sum(n), p * (1 - p) / variance)
+    shown = json.loads(done.stdout)["direct_rate"]
+    for bound in (shown["low"], shown["high"]):
+        assert abs((p - bound) ** 2 - 2.7764451051977987**2 * bound * (1 - bound) / effective) < 1e-9
+
+
+def test_one_world_says_that_its_interval_is_within_it(tmp_path):
+    done = run(tmp_path, network(tmp_path, "SFSS", 1))
+    assert "net: 4 attempts in 1 world, seed 1" in done.stdout
+    assert "within the one world only" in done.stdout
+
+
+def test_networks_do_not_depend_on_the_number_of_jobs(tmp_path):
+    path = network(tmp_path, "MFMK", 30)
+    outputs = {run(tmp_path, path, "--jobs", str(jobs), "--format", "json").stdout for jobs in (1, 3)}
+    assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("letter, words", [("K", "killed by SIGKILL (Killed)"), ("T", "a broken invariant")])
+def test_a_world_that_goes_wrong_is_3_and_costs_that_world(tmp_path, letter, words):
+    done = run(tmp_path, network(tmp_path, "SF" + letter, 3, attempts=1), "--format", "json", "--out", "out")
+    assert done.returncode == 3
+    assert "1 of 3 worlds went wrong, the first with: " in done.stderr and words in done.stderr
+    assert "--pair 0 --world 2" in done.stderr
+    document = json.loads(done.stdout)
+    assert document["trials"] == 2
+    assert document["worlds"][2]["report"] is None and words in document["worlds"][2]["error"]
+
+
+def test_a_run_of_networks_goes_on_with_the_next_world(tmp_path):
+    path = network(tmp_path, "SFSSFF", 6)
+    assert run(tmp_path, path, "--out", "whole").returncode == 0
+    run(tmp_path, path, "--out", "cut")
+    database = sqlite3.connect(tmp_path / "cut" / "trials.sqlite")
+    database.execute("DELETE FROM worlds WHERE world >= 2")
+    database.execute("DELETE FROM trials WHERE trial >= 10")
+    database.commit()
+    database.close()
+    assert run(tmp_path, path, "--out", "cut").returncode == 0
+    assert json.loads((tmp_path / "cut" / "manifest.json").read_text())["trials_before"] == 2
+    for name in ("trials.csv", "worlds.csv", "summary.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_networks_are_held_against_rates_of_their_own(tmp_path):
+    path = network(tmp_path, "SFSS", 2, expect="expect: {true_closest_rate: {at_least: 0.99}}")
+    done = run(tmp_path, path)
+    assert done.returncode == 99
+    assert "MISSED: true_closest_rate 90.0 %" in done.stdout
+
+
+def test_explain_tells_of_a_pair_of_a_world(tmp_path):
+    path = network(tmp_path, "SF", 2)
+    done = call(tmp_path, "explain", path, "--world", "1", "--pair", "2")
+    assert done.returncode == 0
+    assert done.stdout.startswith("world 1, pair 2\nnet, seed 1, trial 6\n")
+    assert "nat.drop" in done.stdout
+    for arguments, words in (
+        (["--trial", "1"], "--world and --pair are required"),
+        (["--world", "0", "--pair", "4"], "--pair 4: world 0 has 4 attempts"),
+        (["--world", "0", "--pair", "1", "--pcap"], "not of networks"),
+    ):
+        done = call(tmp_path, "explain", path, *arguments)
+        assert done.returncode == 2 and words in done.stderr
+    done = call(tmp_path, "explain", scenario(tmp_path, "S"), "--world", "0", "--pair", "0")
+    assert done.returncode == 2 and "--trial is required" in done.stderr
 
 
 # Progress, and the other commands.

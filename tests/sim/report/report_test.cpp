@@ -24,7 +24,7 @@ study::Plan plan_with(const std::string& key, const std::string& value) {
 
 study::Summary summary_of(const study::Plan& plan, const std::vector<world::Trial>& trials) {
   study::Summarizer summarizer(plan);
-  for (const auto& trial : trials) summarizer.add({0, trial});
+  for (const auto& trial : trials) summarizer.add(study::Row{0, trial});
   return summarizer.finish();
 }
 
@@ -43,25 +43,109 @@ world::Trial punched(const std::string& transport) {
   return trial;
 }
 
+/// A network of which `worlds` worlds were run: node 2 of every world takes itself for public, falsely.
+study::Summary networks(std::uint64_t worlds) {
+  study::Plan plan;
+  plan.base.name = "net";
+  plan.base.network.emplace();
+  plan.base.trials = worlds;
+  plan.base.expect = {{"true_closest_rate", 0.99, {}}};
+  plan.cells = {{.at = {}, .scenario = plan.base}};
+  study::Summarizer summarizer(plan);
+  for (std::uint64_t number = 0; number < worlds; ++number) {
+    auto trial = punched("tcp");
+    trial.world = number;
+    summarizer.add(study::Row{0, trial});
+    world::NetworkReport report;
+    report.nodes = 30 + 10 * number;
+    report.lookups.took_s.median = 0.5 + static_cast<double>(number);
+    report.probes = {.count = 100, .right = 99, .took_s = {}, .hops = {}};
+    report.verdicts = {{"", true, 1, 1, 0, 0, {}}, {"symmetric", false, 4, 1, 3, 0, {}}};
+    report.relays.refused[201] = 7;
+    report.relays.private_nodes = 3;
+    report.relays.without_reservation = 1;
+    report.funnel = {.attempts = 8, .found = 4, .connected = 2};
+    summarizer.add(study::World{0, number, "", report});
+  }
+  return summarizer.finish();
+}
+
+TEST(Networks, SayWhatTheirIntervalsAssume) {
+  EXPECT_THAT(text(networks(1)), HasSubstr("within the one world only"));
+  EXPECT_THAT(text(networks(3)), HasSubstr("clustered by world (3 worlds"));
+  EXPECT_THAT(markdown(networks(3)), HasSubstr("clustered by world (3 worlds"));
+  EXPECT_THAT(junit(networks(3)), HasSubstr("clustered by world (3 worlds"));
+  EXPECT_THAT(json(networks(3)), HasSubstr("\"interval\": \"clustered\",\n    \"worlds\": 3"));
+}
+
+TEST(Networks, NameFalseVerdictsByNat) {
+  EXPECT_THAT(text(networks(2)),
+              testing::ContainsRegex("symmetric +private +8 +2 +6 +0 +2 false public \\(25.0 %\\)"));
+}
+
+TEST(Networks, ShowMeanAndSpanOfSeveralWorlds) {
+  EXPECT_THAT(text(networks(1)), testing::ContainsRegex("lookup, median +0.500 s\n"));
+  EXPECT_THAT(text(networks(2)), testing::ContainsRegex("lookup, median +1.000 s +0.500 s +1.500 s\n"));
+  EXPECT_THAT(text(networks(2)), testing::ContainsRegex("refused with RESOURCE_LIMIT_EXCEEDED +7 +7 +7\n"));
+}
+
+TEST(Networks, ShowHowFarAttemptsCame) {
+  EXPECT_THAT(text(networks(2)), testing::ContainsRegex("B's addresses found +8 +50.0 %\n"));
+}
+
+TEST(Networks, MayBeHeldAgainstRatesOfTheirOwn) {
+  const auto shown = text(networks(2));
+  EXPECT_THAT(shown, HasSubstr("met: true_closest_rate 99.0 %"));
+  EXPECT_THAT(shown, testing::ContainsRegex("true_verdict_rate +80.0 %"));
+  EXPECT_THAT(shown, testing::ContainsRegex("reserved_rate +66.7 %"));
+}
+
+TEST(Networks, HaveARowAWorldInCsv) {
+  study::Plan plan;
+  plan.cells = {{.at = {}, .scenario = {}}};
+  const auto header = csv_header(fields(plan, study::World()));
+  EXPECT_THAT(header, testing::StartsWith("world,error,nodes,public_nodes,"));
+  EXPECT_THAT(header, HasSubstr(",lookup_took_s_median,"));
+  EXPECT_THAT(csv_row(fields(plan, study::World{0, 3, "gone", {}})), testing::StartsWith("3,gone,,,"));
+}
+
+TEST(Phases, ShowHowManyEndedAndHowLongTheyTook) {
+  auto plan = plan_with("seed", "1");
+  plan.axes.clear();
+  plan.cells[0].at.clear();
+  auto one = failed("linux");
+  one.phases[0] = 15s;
+  auto two = one;
+  two.phases[0] = 31s;
+  two.phases[1] = 250ms;
+  const auto summary = summary_of(plan, {one, two, failed("linux"), failed("linux")});
+  EXPECT_THAT(text(summary), testing::ContainsRegex("1.1 dialability +2 +50.0 % +15.000 s +31.000 s\n"));
+  EXPECT_THAT(markdown(summary), HasSubstr("| 1.2 relays found | 1 | 25.0 % | 0.250 s | 0.250 s |"));
+  EXPECT_THAT(json(summary), HasSubstr("\"p90_ms\": 31000.0"));
+  EXPECT_THAT(text(summary_of(plan, {failed("linux")})), Not(HasSubstr("phase")));
+}
+
 TEST(Csv, NamesAsManyColumnsAsARowHas) {
   const auto plan = plan_with("seed", "1");
   const auto columns = [](const std::string& line) { return std::ranges::count(line, ','); };
-  EXPECT_EQ(columns(csv_header(plan)), columns(csv_row(plan, {})));
-  EXPECT_THAT(csv_header(plan), testing::StartsWith("seed,trial,outcome,cause,error,nat_a,"));
+  EXPECT_EQ(columns(csv_header(fields(plan, study::Row()))), columns(csv_row(fields(plan, study::Row()))));
+  EXPECT_THAT(csv_header(fields(plan, study::Row())),
+              testing::StartsWith("seed,trial,world,outcome,cause,error,nat_a,"));
 }
 
 TEST(Csv, QuotesWhatWouldEndACell) {
   const auto plan = plan_with("peers.a.nat", "EIM/APDF,udp_timeout=30s");
   auto trial = failed("linux");
   trial.error = "a \"b\"\nc";
-  EXPECT_THAT(csv_row(plan, {0, trial}),
-              testing::StartsWith("\"EIM/APDF,udp_timeout=30s\",0,FAILED,refused,\"a \"\"b\"\"\nc\",linux,"));
+  EXPECT_THAT(
+      csv_row(fields(plan, study::Row{0, trial})),
+      testing::StartsWith("\"EIM/APDF,udp_timeout=30s\",0,0,FAILED,refused,\"a \"\"b\"\"\nc\",linux,"));
 }
 
 TEST(Csv, KeepsEveryNanosecond) {
   auto trial = failed("linux");
   trial.direct_after = 86'399'999'999'999ns;
-  EXPECT_THAT(csv_row(plan_with("seed", "1"), {0, trial}), HasSubstr(",86399999.999999,"));
+  EXPECT_THAT(csv_row(fields(plan_with("seed", "1"), study::Row{0, trial})), HasSubstr(",86399999.999999,"));
 }
 
 TEST(Json, SurvivesATextThatIsNotUtf8) {

@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "sim/study/trial_codec.h"
+#include "sim/study/network_codec.h"
 #include "tests/sim/study/plans.h"
 
 namespace flaresim::study {
@@ -21,19 +21,42 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
+using TrialWork = decltype(Work::trial);
+
+world::NetworkResult whole(const world::Scenario&, std::uint64_t seed, std::uint64_t number) {
+  return full_network(seed, number);
+}
+
+/// What a sink was given, in its order.
+struct Found {
+  std::vector<Row> rows;
+  std::vector<World> worlds;
+};
+
+Found found_of(const Plan& plan, const Work& work, const RunOptions& options) {
+  Found found;
+  const auto end = run(plan, work, options,
+                       {.row =
+                            [&](const Row& row) {
+                              found.rows.push_back(row);
+                              return io::Result<>{};
+                            },
+                        .world =
+                            [&](const World& world) {
+                              found.worlds.push_back(world);
+                              return io::Result<>{};
+                            }});
+  EXPECT_TRUE(end);
+  return found;
+}
+
 world::Trial plain(const world::Scenario&, std::uint64_t seed, std::uint64_t index,
                    const world::TrialOptions&) {
   return full_trial(seed, index);
 }
 
-std::vector<Row> rows_of(const Plan& plan, const TrialFunction& trial, RunOptions options) {
-  std::vector<Row> rows;
-  const auto end = run(plan, trial, options, [&](const Row& row) {
-    rows.push_back(row);
-    return io::Result<>{};
-  });
-  EXPECT_TRUE(end);
-  return rows;
+std::vector<Row> rows_of(const Plan& plan, const TrialWork& trial, const RunOptions& options) {
+  return found_of(plan, {.trial = trial, .network = whole}, options).rows;
 }
 
 std::vector<std::pair<std::size_t, std::uint64_t>> places(const std::vector<Row>& rows) {
@@ -45,7 +68,7 @@ std::vector<std::pair<std::size_t, std::uint64_t>> places(const std::vector<Row>
 bool no_children_left() { return ::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD; }
 
 TEST(Run, ComesInOrderAlthoughTrialsEndOutOfOrder) {
-  const TrialFunction uneven = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
+  const TrialWork uneven = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
     std::this_thread::sleep_for(index % 3 == 0 ? 20ms : 0ms);
     return full_trial(seed, index);
   };
@@ -60,7 +83,7 @@ TEST(Run, GivesTheSameRowsWithAnyNumberOfWorkers) {
   std::set<std::vector<std::vector<std::uint8_t>>> results;
   for (const int jobs : {1, 2, 7}) {
     std::vector<std::vector<std::uint8_t>> bytes;
-    for (const auto& row : rows_of(plan, plain, {.jobs = jobs})) bytes.push_back(encode(row.trial));
+    for (const auto& row : rows_of(plan, plain, {.jobs = jobs})) bytes.push_back(bytes_of(row.trial));
     EXPECT_EQ(bytes.size(), 50U);
     results.insert(std::move(bytes));
   }
@@ -68,7 +91,7 @@ TEST(Run, GivesTheSameRowsWithAnyNumberOfWorkers) {
 }
 
 TEST(Run, UsesAsManyProcessesAsAskedFor) {
-  const TrialFunction who = [](const auto&, auto, std::uint64_t index, const auto&) {
+  const TrialWork who = [](const auto&, auto, std::uint64_t index, const auto&) {
     std::this_thread::sleep_for(30ms);
     world::Trial trial;
     trial.index = index;
@@ -88,7 +111,7 @@ TEST(Run, GoesOnWhereRowsEnd) {
 }
 
 TEST(Run, ACrashCostsOneRowAndNamesTheSignal) {
-  const TrialFunction crash = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
+  const TrialWork crash = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
     if (index == 3) {
       std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would report instead
       std::raise(SIGSEGV);
@@ -101,7 +124,7 @@ TEST(Run, ACrashCostsOneRowAndNamesTheSignal) {
   ASSERT_EQ(rows.size(), 8U);
   for (const auto& row : rows) {
     if (row.trial.index == 3) continue;
-    EXPECT_EQ(encode(row.trial), encode(full_trial(5, row.trial.index)));
+    EXPECT_EQ(bytes_of(row.trial), bytes_of(full_trial(5, row.trial.index)));
   }
   const auto& crashed = rows[3].trial;
   EXPECT_EQ(crashed.index, 3U);
@@ -112,14 +135,14 @@ TEST(Run, ACrashCostsOneRowAndNamesTheSignal) {
 }
 
 TEST(Run, EveryTrialMayCrash) {
-  const TrialFunction crash = [](const auto&, auto, auto, const auto&) -> world::Trial { ::_exit(7); };
+  const TrialWork crash = [](const auto&, auto, auto, const auto&) -> world::Trial { ::_exit(7); };
   const auto rows = rows_of(plan_of({5}), crash, {.jobs = 2});
   ASSERT_EQ(rows.size(), 5U);
   for (const auto& row : rows) EXPECT_EQ(row.trial.error, "the worker process exited with status 7");
 }
 
 TEST(Run, AnExceptionCostsOneRowAndTheWorker) {
-  const TrialFunction broken = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
+  const TrialWork broken = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
     static bool is_dirty = false;
     if (is_dirty) ::_exit(1);
     if (index == 1) {
@@ -132,28 +155,31 @@ TEST(Run, AnExceptionCostsOneRowAndTheWorker) {
   ASSERT_EQ(rows.size(), 4U);
   EXPECT_EQ(rows[1].trial.outcome, world::Outcome::unknown);
   EXPECT_EQ(rows[1].trial.error, "a broken invariant");
-  for (const std::size_t i : {0, 2, 3}) EXPECT_EQ(encode(rows[i].trial), encode(full_trial(5, i)));
+  for (const std::size_t i : {0, 2, 3}) EXPECT_EQ(bytes_of(rows[i].trial), bytes_of(full_trial(5, i)));
 }
 
 TEST(Run, AnInterruptionKeepsTheRowsSoFarAndLeavesNoWorker) {
-  const TrialFunction slow = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
+  const TrialWork slow = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
     if (index >= 2) std::this_thread::sleep_for(1h);
     return full_trial(seed, index);
   };
   std::size_t rows = 0;
   const auto plan = plan_of({10});
   const RunOptions options{.jobs = 2, .interrupted = [&] { return rows == 2; }};
-  const auto end = run(plan, slow, options, [&](const Row&) {
-    ++rows;
-    return io::Result<>{};
-  });
+  const auto end = run(plan, {.trial = slow, .network = whole}, options,
+                       {.row =
+                            [&](const Row&) {
+                              ++rows;
+                              return io::Result<>{};
+                            },
+                        .world = {}});
   EXPECT_EQ(end.value(), RunEnd::interrupted);
   EXPECT_EQ(rows, 2U);
   EXPECT_TRUE(no_children_left());
 }
 
 TEST(Run, WorkersLeaveAnInterruptFromTheTerminalToTheParent) {
-  const TrialFunction interrupted = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
+  const TrialWork interrupted = [](const auto&, std::uint64_t seed, std::uint64_t index, const auto&) {
     std::raise(SIGINT);
     return full_trial(seed, index);
   };
@@ -161,15 +187,15 @@ TEST(Run, WorkersLeaveAnInterruptFromTheTerminalToTheParent) {
 }
 
 TEST(Run, FailsAsItsSinkFails) {
-  const auto end = run(plan_of({4}), plain, {.jobs = 2},
-                       [](const Row&) { return io::fail(std::errc::no_space_on_device); });
+  const auto end =
+      run(plan_of({4}), {.trial = plain, .network = whole}, {.jobs = 2},
+          {.row = [](const Row&) { return io::fail(std::errc::no_space_on_device); }, .world = {}});
   EXPECT_EQ(end.error(), std::errc::no_space_on_device);
   EXPECT_TRUE(no_children_left());
 }
 
 TEST(Run, GivesEachCellItsFolderForCaptures) {
-  const TrialFunction folder = [](const auto&, auto, std::uint64_t index,
-                                  const world::TrialOptions& options) {
+  const TrialWork folder = [](const auto&, auto, std::uint64_t index, const world::TrialOptions& options) {
     world::Trial trial;
     trial.index = index;
     trial.error = options.captures.directory;
@@ -181,13 +207,104 @@ TEST(Run, GivesEachCellItsFolderForCaptures) {
   EXPECT_EQ(rows_of(plan_of({1}), folder, {.captures = {.directory = "c"}})[0].trial.error, "c");
 }
 
-TEST(TrialCodec, RefusesWhatIsNotATrial) {
-  auto bytes = encode(full_trial(1, 1));
-  ASSERT_TRUE(decode_trial(bytes));
+std::vector<std::pair<std::size_t, std::uint64_t>> places(const std::vector<World>& worlds) {
+  std::vector<std::pair<std::size_t, std::uint64_t>> result;
+  for (const auto& world : worlds) result.emplace_back(world.cell, world.number);
+  return result;
+}
+
+TEST(RunOfNetworks, GivesEachWorldAfterItsRows) {
+  std::vector<std::string> order;
+  const auto plan = networks_of({2});
+  const Sink sink{.row =
+                      [&](const Row& row) {
+                        order.push_back("row " + std::to_string(row.trial.index));
+                        return io::Result<>{};
+                      },
+                  .world =
+                      [&](const World& world) {
+                        order.push_back("world " + std::to_string(world.number));
+                        return io::Result<>{};
+                      }};
+  EXPECT_EQ(run(plan, {.trial = plain, .network = whole}, {.jobs = 2}, sink).value(), RunEnd::complete);
+  EXPECT_THAT(order, testing::ElementsAre("row 0", "row 1", "row 2", "world 0", "row 3", "row 4", "row 5",
+                                          "world 1"));
+}
+
+TEST(RunOfNetworks, GivesTheSameWithAnyNumberOfWorkers) {
+  const auto plan = networks_of({4, 3});
+  for (const int jobs : {1, 2, 5}) {
+    const auto found = found_of(plan, {.trial = plain, .network = whole}, {.jobs = jobs});
+    ASSERT_EQ(found.worlds.size(), 7U);
+    ASSERT_EQ(found.rows.size(), 21U);
+    for (std::size_t i = 0; i < 21; ++i) {
+      const auto expected = full_network(5, i < 12 ? i / 3 : (i - 12) / 3).rows[i % 3];
+      EXPECT_EQ(bytes_of(found.rows[i].trial), bytes_of(expected)) << i;
+    }
+    for (std::size_t i = 0; i < 7; ++i)
+      EXPECT_EQ(found.worlds[i].report, full_network(5, i < 4 ? i : i - 4).report);
+  }
+}
+
+TEST(RunOfNetworks, GoesOnWithTheNextWorld) {
+  const auto found =
+      found_of(networks_of({2, 2}), {.trial = plain, .network = whole}, {.jobs = 2, .skip = 1});
+  EXPECT_THAT(places(found.worlds), testing::ElementsAre(std::pair{0, 1}, std::pair{1, 0}, std::pair{1, 1}));
+  EXPECT_EQ(found.rows.front().trial.index, 3U);
+}
+
+TEST(RunOfNetworks, ACrashCostsOneWorldAndNamesTheSignal) {
+  const auto crash = [](const world::Scenario&, std::uint64_t seed, std::uint64_t number) {
+    if (number == 1) std::raise(SIGKILL);
+    if (number == 2) throw std::runtime_error("a broken invariant");
+    return full_network(seed, number);
+  };
+  const auto found = found_of(networks_of({4}), {.trial = plain, .network = crash}, {.jobs = 2});
+  ASSERT_EQ(found.worlds.size(), 4U);
+  EXPECT_EQ(found.rows.size(), 6U);
+  EXPECT_EQ(found.worlds[0].report, full_network(5, 0).report);
+  EXPECT_FALSE(found.worlds[1].report);
+  EXPECT_EQ(found.worlds[1].error, "the worker process was killed by SIGKILL (Killed)");
+  EXPECT_FALSE(found.worlds[2].report);
+  EXPECT_EQ(found.worlds[2].error, "a broken invariant");
+  EXPECT_EQ(found.worlds[3].report, full_network(5, 3).report);
+}
+
+TEST(RunOfNetworks, TakesWorldsOfManyRows) {
+  const auto large = [](const world::Scenario&, std::uint64_t seed, std::uint64_t number) {
+    auto result = full_network(seed, number);
+    for (std::uint64_t i = 3; i < 20'000; ++i) result.rows.push_back(full_trial(seed, i));
+    return result;
+  };
+  EXPECT_EQ(found_of(networks_of({1}), {.trial = plain, .network = large}, {.jobs = 1}).rows.size(), 20'000U);
+}
+
+TEST(ResultCodec, GivesBackEverything) {
+  const auto network = full_network(5, 1);
+  const JobResult result{.trials = network.rows, .report = network.report, .failure = "not so"};
+  const auto back = decode(encode(result));
+  ASSERT_TRUE(back);
+  ASSERT_EQ(back->trials.size(), 3U);
+  EXPECT_EQ(bytes_of(back->trials[2]), bytes_of(network.rows[2]));
+  EXPECT_EQ(back->report, network.report);
+  EXPECT_EQ(back->failure, "not so");
+}
+
+TEST(ResultCodec, RefusesWhatIsNotAResult) {
+  auto bytes = bytes_of(full_trial(1, 1));
+  ASSERT_TRUE(decode(bytes));
   bytes.pop_back();
-  EXPECT_FALSE(decode_trial(bytes));
-  EXPECT_FALSE(decode_trial(std::vector<std::uint8_t>{0x80}));
-  EXPECT_FALSE(decode_trial({}));
+  EXPECT_FALSE(decode(bytes));
+  EXPECT_FALSE(decode(std::vector<std::uint8_t>{0x80}));
+  EXPECT_FALSE(decode({}));
+}
+
+TEST(NetworkCodec, RefusesWhatIsNotAReport) {
+  const auto text = to_json(full_network(5, 1).report);
+  EXPECT_EQ(parse_report(text), full_network(5, 1).report);
+  EXPECT_FALSE(parse_report(text.substr(1)));
+  EXPECT_FALSE(parse_report("{}"));
+  EXPECT_FALSE(parse_report(""));
 }
 
 }  // namespace

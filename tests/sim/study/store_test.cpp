@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "sim/study/trial_codec.h"
 #include "tests/sim/study/plans.h"
 
 namespace flaresim::study {
@@ -39,28 +38,28 @@ class StoreTest : public testing::Test {
 TEST_F(StoreTest, GivesBackEveryFieldOfARow) {
   const auto plan = plan_of({15, 1});
   auto store = Store::open(path(), plan).value();
-  for (std::uint64_t i = 0; i < 15; ++i) ASSERT_TRUE(store.add({0, full_trial(1, i)}));
-  ASSERT_TRUE(store.add({1, full_trial(2, 0)}));
+  for (std::uint64_t i = 0; i < 15; ++i) ASSERT_TRUE(store.add(Row{0, full_trial(1, i)}));
+  ASSERT_TRUE(store.add(Row{1, full_trial(2, 0)}));
   const auto read = rows(store);
   ASSERT_EQ(read.size(), 16U);
   for (std::size_t i = 0; i < 15; ++i) {
     EXPECT_EQ(read[i].cell, 0U);
-    EXPECT_EQ(encode(read[i].trial), encode(full_trial(1, i)));
+    EXPECT_EQ(bytes_of(read[i].trial), bytes_of(full_trial(1, i)));
   }
   EXPECT_EQ(read[15].cell, 1U);
-  EXPECT_EQ(encode(read[15].trial), encode(full_trial(2, 0)));
+  EXPECT_EQ(bytes_of(read[15].trial), bytes_of(full_trial(2, 0)));
 }
 
 TEST_F(StoreTest, OpensAgainForTheSameRun) {
   const auto plan = plan_of({5});
   {
     auto store = Store::open(path(), plan).value();
-    for (std::uint64_t i = 0; i < 3; ++i) ASSERT_TRUE(store.add({0, full_trial(1, i)}));
+    for (std::uint64_t i = 0; i < 3; ++i) ASSERT_TRUE(store.add(Row{0, full_trial(1, i)}));
     ASSERT_TRUE(store.commit());
   }
   auto again = Store::open(path(), plan).value();
-  EXPECT_EQ(again.rows(), 3U);
-  EXPECT_TRUE(again.add({0, full_trial(1, 3)}));
+  EXPECT_EQ(again.done(), 3U);
+  EXPECT_TRUE(again.add(Row{0, full_trial(1, 3)}));
   EXPECT_EQ(rows(again).size(), 4U);
 }
 
@@ -76,14 +75,14 @@ TEST_F(StoreTest, RefusesRowsOfAnotherRun) {
 
 TEST_F(StoreTest, RefusesATrialThatItHas) {
   auto store = Store::open(path(), plan_of({5})).value();
-  ASSERT_TRUE(store.add({0, full_trial(1, 0)}));
-  EXPECT_FALSE(store.add({0, full_trial(1, 0)}));
+  ASSERT_TRUE(store.add(Row{0, full_trial(1, 0)}));
+  EXPECT_FALSE(store.add(Row{0, full_trial(1, 0)}));
 }
 
 TEST_F(StoreTest, RefusesASecondWriter) {
   const auto plan = plan_of({5});
   auto store = Store::open(path(), plan).value();
-  ASSERT_TRUE(store.add({0, full_trial(1, 0)}));
+  ASSERT_TRUE(store.add(Row{0, full_trial(1, 0)}));
   const auto second = Store::open(path(), plan);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, StoreError::Kind::busy);
@@ -106,7 +105,7 @@ TEST_F(StoreTest, HoldsABeginningOfTheRunAfterACrash) {
   if (writer == 0) {
     auto store = Store::open(path(), plan);
     for (std::uint64_t i = 0; i < 200; ++i) {
-      if (!store->add({0, full_trial(1, i)})) ::_exit(1);
+      if (!store->add(Row{0, full_trial(1, i)})) ::_exit(1);
     }
     ::kill(::getpid(), SIGKILL);
   }
@@ -116,9 +115,72 @@ TEST_F(StoreTest, HoldsABeginningOfTheRunAfterACrash) {
 
   auto store = Store::open(path(), plan).value();
   const auto kept = rows(store);
-  EXPECT_EQ(store.rows(), kept.size());
+  EXPECT_EQ(store.done(), kept.size());
   EXPECT_GE(kept.size(), 200U - 64U);
   for (std::size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(kept[i].trial.index, i);
+}
+
+World world_of(std::uint64_t number) {
+  return {.cell = 0, .number = number, .error = "", .report = full_network(1, number).report};
+}
+
+void add_world(Store& store, std::uint64_t number) {
+  for (const auto& trial : full_network(1, number).rows) ASSERT_TRUE(store.add(Row{0, trial}));
+  ASSERT_TRUE(store.add(world_of(number)));
+}
+
+std::vector<World> worlds(const Store& store) {
+  std::vector<World> worlds;
+  EXPECT_TRUE(store.each_world([&](const World& world) { worlds.push_back(world); }));
+  return worlds;
+}
+
+TEST_F(StoreTest, GivesBackWorldsAsTheyWere) {
+  auto store = Store::open(path(), networks_of({3})).value();
+  add_world(store, 0);
+  add_world(store, 1);
+  ASSERT_TRUE(store.add(World{.cell = 0, .number = 2, .error = "it's gone", .report = {}}));
+  EXPECT_EQ(store.done(), 3U);
+  const auto read = worlds(store);
+  ASSERT_EQ(read.size(), 3U);
+  EXPECT_EQ(read[0].report, full_network(1, 0).report);
+  EXPECT_EQ(read[1].report, full_network(1, 1).report);
+  EXPECT_FALSE(read[2].report);
+  EXPECT_EQ(read[2].error, "it's gone");
+  const auto kept = rows(store);
+  ASSERT_EQ(kept.size(), 6U);
+  EXPECT_EQ(bytes_of(kept[4].trial), bytes_of(full_network(1, 1).rows[1]));
+}
+
+TEST_F(StoreTest, GoesOnAfterTheLastWholeWorld) {
+  const auto plan = networks_of({3});
+  const auto writer = ::fork();
+  if (writer == 0) {
+    auto store = Store::open(path(), plan);
+    add_world(*store, 0);
+    (void)store->add(Row{0, full_network(1, 1).rows[0]});
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+  auto store = Store::open(path(), plan).value();
+  EXPECT_EQ(store.done(), 1U);
+  EXPECT_EQ(rows(store).size(), 3U);
+  add_world(store, 1);
+  EXPECT_EQ(store.done(), 2U);
+}
+
+TEST_F(StoreTest, TakesAwayThePartOfAWorldThatWasCommitted) {
+  const auto plan = networks_of({3});
+  {
+    auto store = Store::open(path(), plan).value();
+    add_world(store, 0);
+    ASSERT_TRUE(store.add(Row{0, full_network(1, 1).rows[0]}));
+    ASSERT_TRUE(store.commit());
+  }
+  auto store = Store::open(path(), plan).value();
+  EXPECT_EQ(store.done(), 1U);
+  EXPECT_EQ(rows(store).size(), 3U);
 }
 
 TEST(Fingerprint, ChangesWithAnyCell) {

@@ -1,6 +1,8 @@
-#include "sim/study/trial_codec.h"
+#include "sim/study/result_codec.h"
 
 #include <nlohmann/json.hpp>
+
+#include "sim/study/network_codec.h"
 
 namespace flaresim::study {
 namespace {
@@ -30,6 +32,7 @@ world::Trial trial_of(const json& fields) {
   std::size_t i = 0;
   const auto next = [&]() -> const json& { return fields.at(i++); };
   trial.index = next();
+  trial.world = next();
   trial.outcome = world::outcome_of(next().get<std::string>()).value_or(world::Outcome::unknown);
   trial.cause = world::cause_of(next().get<std::string>()).value_or(world::Cause::internal_error);
   trial.error = next();
@@ -54,20 +57,56 @@ world::Trial trial_of(const json& fields) {
   return trial;
 }
 
-}  // namespace
-
-std::vector<std::uint8_t> encode(const world::Trial& trial) {
-  return json::to_cbor(json::array(
-      {trial.index, to_string(trial.outcome), to_string(trial.cause), trial.error, from(trial.a),
-       from(trial.b), trial.relay_region, trial.transport, trial.attempts, from(trial.relayed_after),
-       from(trial.direct_after), from(trial.relayed_rtt), from(trial.direct_rtt), from(trial.dialability_a),
-       from(trial.dialability_b), phases_of(trial), trial.events, trial.packets, trial.handshakes}));
+json from(const world::Trial& trial) {
+  return json::array({trial.index,
+                      trial.world,
+                      to_string(trial.outcome),
+                      to_string(trial.cause),
+                      trial.error,
+                      from(trial.a),
+                      from(trial.b),
+                      trial.relay_region,
+                      trial.transport,
+                      trial.attempts,
+                      from(trial.relayed_after),
+                      from(trial.direct_after),
+                      from(trial.relayed_rtt),
+                      from(trial.direct_rtt),
+                      from(trial.dialability_a),
+                      from(trial.dialability_b),
+                      phases_of(trial),
+                      trial.events,
+                      trial.packets,
+                      trial.handshakes});
 }
 
-std::optional<world::Trial> decode_trial(std::span<const std::uint8_t> bytes) {
+JobResult result_of(const json& document) {
+  JobResult result;
+  for (const auto& trial : document.at("trials")) result.trials.push_back(trial_of(trial));
+  if (const auto& report = document.at("report"); !report.is_null()) {
+    result.report = parse_report(report.get<std::string>());
+    if (!result.report) throw std::invalid_argument("report");
+  }
+  result.failure = document.at("failure");
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> encode(const JobResult& result) {
+  auto trials = json::array();
+  for (const auto& trial : result.trials) trials.push_back(from(trial));
+  return json::to_cbor({{"trials", std::move(trials)},
+                        {"report", result.report ? json(to_json(*result.report)) : json(nullptr)},
+                        {"failure", result.failure}});
+}
+
+std::optional<JobResult> decode(std::span<const std::uint8_t> bytes) {
   try {
-    return trial_of(json::from_cbor(bytes.begin(), bytes.end()));
+    return result_of(json::from_cbor(bytes.begin(), bytes.end()));
   } catch (const json::exception&) {
+    return std::nullopt;
+  } catch (const std::invalid_argument&) {
     return std::nullopt;
   }
 }
