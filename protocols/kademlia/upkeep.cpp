@@ -98,6 +98,7 @@ IpGroups Dht::State::groups_of(const PeerId& peer) const {
 
 /// Looks after a table with few peers, now or in a while.
 void Dht::State::fill_if_low() {
+  fill_wanted = false;
   if (stopped || table.size() > profile.low_peers) return;
   if (filling) {
     fill_wanted = true;
@@ -106,7 +107,6 @@ void Dht::State::fill_if_low() {
     arm();
   } else {
     filling = true;
-    fill_wanted = false;
     next_fill = now() + profile.low_peers_gap;
     io::spawn(scheduler().executor(), fill(shared_from_this()));
   }
