@@ -21,7 +21,8 @@ Changes::Changes(PairWorld& world, const std::vector<Change>& events, const io::
       make(change);
       continue;
     }
-    timers_.push_back(world_.simulation().start_timer(io::TimePoint(at), [this, &change] { make(change); }));
+    timers_.push_back(
+        world_.simulation().start_timer(world_.began() + at, [this, &change] { make(change); }));
   }
 }
 
@@ -35,8 +36,9 @@ void Changes::make(const Change& change) {
     auto& gateway = world_.gateway(change.target);
     return say_(gateway.name, what, at_gateway(gateway, change));
   }
-  auto& machine = change.target == "a" ? world_.a() : world_.b();
-  say_(machine.name, what, at_peer(machine, change));
+  auto& machine = change.target.ends_with('a') ? world_.a() : world_.b();
+  if (!are_relays(change)) return say_(machine.name, what, at_peer(machine, change));
+  for (auto* relay : world_.relays_of(machine)) say_(relay->name, what, at_peer(*relay, change));
 }
 
 std::string Changes::at_gateway(Gateway& gateway, const Change& change) {
@@ -56,10 +58,11 @@ std::string Changes::at_gateway(Gateway& gateway, const Change& change) {
     case ChangeAction::link_up:
       gateway.box->outside().set_link(change.action == ChangeAction::link_up);
       return "";
+    case ChangeAction::stop:
     case ChangeAction::move:
       break;
   }
-  throw std::logic_error("gateways do not move");
+  throw std::logic_error("gateways neither stop nor move");
 }
 
 std::string Changes::switch_nat(net::NatBox& box, const std::string& nat) {
@@ -76,6 +79,10 @@ std::string Changes::switch_nat(net::NatBox& box, const std::string& nat) {
 std::string Changes::at_peer(Machine& machine, const Change& change) {
   if (change.action == ChangeAction::move) {
     return world_.move(machine, change.interface.value_or(0), change.to, change.access);
+  }
+  if (change.action == ChangeAction::stop) {
+    machine.node->shut_down();
+    return "";
   }
   const bool up = change.action == ChangeAction::link_up;
   for (std::size_t i = 0; i < machine.host->interfaces(); ++i) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "protocols/swarm/address_info.h"
 #include "sim/world/nat_presets.h"
 
 namespace flaresim::world {
@@ -15,11 +16,17 @@ namespace {
 using multiformats::Multiaddr;
 
 // Addresses that are nobody's in the simulation: what matters is that `io::is_public` holds for the outside
-// ones.
-std::string server_v4(std::size_t number) { return fmt::format("147.75.{}.10", 10 + number); }
-std::string server_v6(std::size_t number) { return fmt::format("2604:1380:{:x}::10", 0x10 + number); }
+// ones. Servers are each in a network of their own, a /16 or a /32: a routing table takes few peers of one.
+std::string server_v4(std::size_t number) { return fmt::format("147.{}.10.10", 75 + number); }
+std::string server_v6(std::size_t number) { return fmt::format("2604:{:x}:10::10", 0x1380 + number); }
 /// By how much a header of IPv6 and a fragment header are longer than one of IPv4 (RFC 7915 §1.4).
 constexpr std::uint16_t clat_overhead_bytes = 28;
+
+/// From a cold start. By its end the slowest public node has had its first verdict (the first minute, and two rounds of
+/// AutoNAT's retries of 90 s), tells it, and has looked up its neighbours.
+constexpr io::Duration warm_up_time = std::chrono::minutes(5);
+/// Public nodes boot over this time.
+constexpr io::Duration join_time = std::chrono::minutes(1);
 
 /// Puts new addresses in the place of old ones; whether there were any.
 bool replace(std::vector<io::IpAddress>& addresses, const std::map<io::IpAddress, io::IpAddress>& leases) {
@@ -135,6 +142,7 @@ PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, Geography&
       regions_(regions_of(drawn, geography)),
       internet_(std::make_unique<net::Internet>(simulation_, delays_between(regions_, geography),
                                                 random.derive("internet"))),
+      relay_regions_(drawn.relay_regions),
       relay_(drawn.relay),
       relays_(drawn.relay_regions.size()) {
   if (geography.core()) internet_->set_core(links_between(regions_, geography));
@@ -149,9 +157,17 @@ PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, Geography&
   add_gateways(drawn, behaviours, plan_);
   a_ = make_peer("A", drawn, drawn.host_a, plan_.host_a);
   b_ = make_peer("B", drawn, drawn.host_b, plan_.host_b);
+  if (is_cold()) {
+    std::vector<net::Internet::SiteId> sites;
+    stranger_ = make_server_host("S", servers_.size(), drawn.relay_regions.front(), "none", sites);
+  } else {
+    for (auto& server : servers_) start(server, true);
+    start(a_, false);
+    start(b_, false);
+  }
 
   for (std::size_t i = 0; i < relays_; ++i) {
-    servers_[i].node->start_relay_service();
+    if (!is_cold()) servers_[i].node->start_relay_service();
     for (const auto site : a_.sites) {
       internet_->set_extra_delay(site, servers_[i].sites.front(), scenario.relays.asymmetry);
     }
@@ -166,15 +182,67 @@ PairWorld::PairWorld(const Scenario& scenario, const WorldData& data, Geography&
 }
 
 PairWorld::~PairWorld() {
+  traces_.clear();
   shut_down();
   for_each_machine([](Machine& machine) { machine.node.reset(); });
   simulation_.drain();
 }
 
 void PairWorld::for_each_machine(const std::function<void(Machine&)>& visit) {
-  for (auto& server : servers_) visit(server);
-  visit(a_);
-  visit(b_);
+  for (auto& server : servers_) {
+    if (server.node) visit(server);
+  }
+  for (auto* peer : {&a_, &b_}) {
+    if (peer->node) visit(*peer);
+  }
+}
+
+io::TimePoint PairWorld::began() const {
+  return io::TimePoint(is_cold() ? warm_up_time : io::Duration::zero());
+}
+
+void PairWorld::warm_up() {
+  if (!is_cold()) return;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    simulation_.run_until(io::TimePoint(join_time * i / servers_.size()));
+    boot(servers_[i], true);
+  }
+  simulation_.run_until(began());
+  boot(b_, false);
+  boot(a_, false);
+}
+
+void PairWorld::boot(Machine& machine, bool is_server) {
+  std::vector<swarm::AddressInfo> known;
+  const auto bootstrap_nodes = static_cast<std::size_t>(scenario_.bootstrap);
+  for (std::size_t i = 0; i < bootstrap_nodes && i < servers_.size(); ++i) {
+    if (!servers_[i].node) break;
+    swarm::AddressInfo info{.peer = servers_[i].node->id()};
+    for (const auto transport : scenario_.transports) {
+      for (auto& address : addresses_of(servers_[i], transport)) info.addresses.push_back(std::move(address));
+    }
+    known.push_back(std::move(info));
+  }
+  start(machine, is_server);
+  machine.node->bootstrap(std::move(known));
+}
+
+std::vector<Machine*> PairWorld::relays_of(const Machine& machine) {
+  std::vector<Machine*> relays;
+  for (const auto& reservation : machine.node->relay_client().reservations()) {
+    if (auto* const relay = server(reservation.relay)) relays.push_back(relay);
+  }
+  return relays;
+}
+
+const std::string& PairWorld::region_of(const Machine& server) const {
+  return relay_regions_[static_cast<std::size_t>(&server - servers_.data())];
+}
+
+Machine* PairWorld::server(const multiformats::PeerId& id) {
+  const auto found = std::ranges::find_if(
+      servers_, [&](const auto& server) { return server.node && server.node->id() == id; });
+  return found == servers_.end() ? nullptr : &*found;
 }
 
 void PairWorld::shut_down() {
@@ -193,13 +261,19 @@ std::vector<Multiaddr> PairWorld::addresses_of(const Machine& machine, Transport
   return addresses;
 }
 
-void PairWorld::start(Machine& machine) {
+void PairWorld::start(Machine& machine, bool is_server) {
   const auto random = random_.derive(machine.name);
   auto identity = random.derive("identity");
   auto profile = profile_;
+  // The Internet has no multicast.
+  if (is_server) profile.mdns.reset();
   if (tap_) tap_(machine.name, profile.swarm);
   machine.node =
       std::make_unique<node::Node>(*machine.host, crypto::PrivateKey::generate(identity), std::move(profile));
+  machine.node->swarm().set_trace(
+      [this, name = machine.name](std::string_view what, const std::string& detail) {
+        for (const auto& trace : traces_) trace(name, what, detail);
+      });
   for (const auto transport : scenario_.transports) {
     for (const char* any : {"0.0.0.0", "::"}) {
       const auto address = boost::asio::ip::make_address(any);
@@ -231,18 +305,22 @@ net::LinkProfile PairWorld::stretched(const std::string& access, const std::stri
 }
 
 void PairWorld::add_server(const std::string& name, const std::string& region, const std::string& access) {
-  const auto number = servers_.size();
+  Machine machine;
+  machine.name = name;
+  machine.host = make_server_host(name, servers_.size(), region, access, machine.sites);
+  servers_.push_back(std::move(machine));
+}
+
+std::unique_ptr<net::Host> PairWorld::make_server_host(const std::string& name, std::size_t number,
+                                                       const std::string& region, const std::string& access,
+                                                       std::vector<net::Internet::SiteId>& sites) {
   std::vector<io::IpAddress> addresses;
   if (has(scenario_.ip, 4)) addresses.push_back(boost::asio::ip::make_address(server_v4(number)));
   if (has(scenario_.ip, 6)) addresses.push_back(boost::asio::ip::make_address(server_v6(number)));
-
-  Machine machine;
-  machine.name = name;
-  machine.host = std::make_unique<net::Host>(simulation_, addresses, random_.derive(name));
-  machine.sites = {
-      require(internet_->attach(machine.host->port(), site_of(name, region, access, addresses)), "attach")};
-  start(machine);
-  servers_.push_back(std::move(machine));
+  auto host = std::make_unique<net::Host>(simulation_, addresses, random_.derive(name));
+  sites.push_back(
+      require(internet_->attach(host->port(), site_of(name, region, access, addresses)), "attach"));
+  return host;
 }
 
 void PairWorld::add_gateways(const Draw& drawn, const std::vector<nat::Behaviour>& behaviours,
@@ -413,7 +491,6 @@ Machine PairWorld::make_peer(const std::string& name, const Draw& drawn, const H
     machine.places.push_back({interface, gateway, addresses[place.behind.size() + i]});
   }
   for (const auto& at : machine.places) machine.sites.push_back(gateways_[at.gateway].site);
-  start(machine);
   return machine;
 }
 

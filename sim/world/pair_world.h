@@ -26,7 +26,7 @@ namespace flaresim::world {
 struct Machine {
   std::string name;
   std::unique_ptr<net::Host> host;
-  std::unique_ptr<node::Node> node;
+  std::unique_ptr<node::Node> node;  ///< null until it boots
   /// Where it is ever reached: a server's own, those of a peer's outermost gateways.
   std::vector<net::Internet::SiteId> sites{};
   /// An interface of a peer's host behind one of its gateways.
@@ -50,12 +50,14 @@ struct Gateway {
 };
 
 /// The small world of one trial: two peers behind their gateways, relays, observers, and the Internet
-/// between.
+/// between. From a cold start, the relays are public nodes that become relays, or not, of their own accord.
 ///
 /// 1. Everything in it follows from the scenario, the draw and the random stream.
 /// 2. A and B listen on TCP port 4001 of every IP version that the scenario names; so do relays and
 /// observers.
-/// 3. `shut_down` ends all peers and unwinds their coroutines; the counters of a well-behaved world are then
+/// 3. All nodes are there from the beginning. From a cold start none is: public nodes boot one after the other over
+/// the first minute, the bootstrap nodes first, and A and B when `warm_up` has run, five minutes into the world.
+/// 4. `shut_down` ends all peers and unwinds their coroutines; the counters of a well-behaved world are then
 /// zero.
 class PairWorld {
  public:
@@ -63,6 +65,9 @@ class PairWorld {
 
   /// Lets an onlooker put its hooks into the profile of a machine's peer, before there is one.
   using Tap = std::function<void(const std::string& machine, swarm::SwarmProfile& profile)>;
+  /// What nodes tell of themselves (`swarm::Swarm::trace`).
+  using Trace =
+      std::function<void(const std::string& machine, std::string_view what, const std::string& detail)>;
 
   PairWorld(const Scenario& scenario, const WorldData& data, Geography& geography, const Draw& drawn,
             const io::Random& random, engine::SimulationOptions options = {},
@@ -70,6 +75,14 @@ class PairWorld {
   ~PairWorld();
   PairWorld(const PairWorld&) = delete;
   PairWorld& operator=(const PairWorld&) = delete;
+
+  /// Runs up to where the trial begins, and lets A and B boot.
+  void warm_up();
+  /// When the trial begins: when A and B boot.
+  io::TimePoint began() const;
+  io::Duration since_began() const { return simulation_.now() - began(); }
+  /// Also of nodes that are yet to boot.
+  void on_trace(Trace trace) { traces_.push_back(std::move(trace)); }
 
   engine::Simulation& simulation() { return simulation_; }
   const engine::Simulation& simulation() const { return simulation_; }
@@ -82,6 +95,13 @@ class PairWorld {
   std::vector<Machine>& servers() { return servers_; }
   Machine& relay() { return servers_[relay_]; }
   std::size_t relays() const { return relays_; }
+  /// Those on which a peer has reservations now.
+  std::vector<Machine*> relays_of(const Machine& machine);
+  /// Null when no server has this peer id.
+  Machine* server(const multiformats::PeerId& id);
+  const std::string& region_of(const Machine& server) const;
+  /// A host that nobody has heard of; of cold starts.
+  net::Host& stranger() { return *stranger_; }
   const std::vector<Transport>& transports() const { return scenario_.transports; }
 
   /// Where a machine listens with this transport, without its peer id.
@@ -98,6 +118,7 @@ class PairWorld {
   /// that the peer `a` or `b` was behind at first. Says which addresses it has there.
   std::string move(Machine& machine, std::size_t interface, std::string_view to, const std::string& access);
 
+  /// Those whose nodes have booted.
   void for_each_machine(const std::function<void(Machine&)>& visit);
   void shut_down();
 
@@ -111,7 +132,13 @@ class PairWorld {
   net::LinkProfile stretched(const std::string& access, const std::string& from, const std::string& to);
   net::Site site_of(const std::string& name, const std::string& region, const std::string& access,
                     std::vector<io::IpAddress> addresses);
-  void start(Machine& machine);
+  std::unique_ptr<net::Host> make_server_host(const std::string& name, std::size_t number,
+                                              const std::string& region, const std::string& access,
+                                              std::vector<net::Internet::SiteId>& sites);
+  bool is_cold() const { return scenario_.discovery == Discovery::cold_start; }
+  void start(Machine& machine, bool is_server);
+  /// Starts a node that knows the bootstrap nodes that are there.
+  void boot(Machine& machine, bool is_server);
   Gateway* named(std::string_view name);
   using Leases = std::map<io::IpAddress, io::IpAddress>;  ///< new addresses by old ones
   Leases leases_of(std::size_t gateway);
@@ -125,6 +152,7 @@ class PairWorld {
   io::Random random_;
   node::NodeProfile profile_;
   Tap tap_;
+  std::vector<Trace> traces_;
   engine::Simulation simulation_;
   std::vector<std::size_t> regions_;  ///< where there are sites, as the geography counts them
   std::unique_ptr<net::Internet> internet_;
@@ -134,6 +162,8 @@ class PairWorld {
   std::vector<Machine> servers_;
   Machine a_;
   Machine b_;
+  std::unique_ptr<net::Host> stranger_;
+  std::vector<std::string> relay_regions_;
   std::size_t relay_;
   std::size_t relays_;
 };

@@ -33,7 +33,12 @@ void Recorder::attach(PairWorld& world) {
     gateway.box->capture_inside(capture(world, gateway.name + "-inside"));
     gateway.box->capture_outside(capture(world, gateway.name + "-outside"));
   }
-  world.relay().host->capture(capture(world, "relay"));
+  if (!world.began().time_since_epoch().count()) {
+    world.relay().host->capture(capture(world, "relay"));
+    return;
+  }
+  // Any of them may become the relay.
+  for (auto& server : world.servers()) server.host->capture(capture(world, server.name));
 }
 
 Recorder::File& Recorder::open(const std::string& name) {
@@ -61,12 +66,7 @@ void Recorder::trace(PairWorld& world) {
   const auto say = [this, &world](const std::string& node, std::string_view what, std::string detail) {
     this->say(world, node, what, std::move(detail));
   };
-  world.for_each_machine([&](Machine& machine) {
-    machine.node->swarm().set_trace(
-        [say, name = machine.name](std::string_view what, const std::string& detail) {
-          say(name, what, detail);
-        });
-  });
+  world.on_trace(say);
   for (auto* machine : {&world.a(), &world.b()}) {
     machine->host->on_syn([say, name = machine->name](const net::SynEvent& syn) {
       say(name, fmt::format("{}.{}", syn.ack ? "syn-ack" : "syn", syn.sent ? "sent" : "received"),
@@ -86,9 +86,9 @@ void Recorder::trace(PairWorld& world) {
 
 void Recorder::say(const PairWorld& world, const std::string& node, std::string_view what,
                    std::string detail) {
-  if (finished_ || !options_.timeline) return;
-  trial_.timeline.push_back(
-      {world.simulation().now().time_since_epoch(), node, std::string(what), std::move(detail)});
+  const auto at = world.since_began();
+  if (finished_ || !options_.timeline || at < io::Duration::zero()) return;
+  trial_.timeline.push_back({at, node, std::string(what), std::move(detail)});
 }
 
 void Recorder::finish() {

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t max_trials = 100'000'000;
 constexpr std::uint64_t max_relays = 64;
 constexpr std::uint64_t max_observers = 64;
+constexpr std::uint64_t max_connections = 1'000'000;
 constexpr auto max_time_limit = 24h;
 constexpr auto max_asymmetry = 10s;
 constexpr auto max_initial_rtt = 10s;
@@ -33,9 +34,29 @@ class ScenarioReader {
   tl::expected<Scenario, ScenarioError> read(const Value& root, bool peers_needed = true) {
     Scenario scenario;
     Keys keys(reader_, root, "",
-              {"name", "description", "trials", "seed", "time_limit", "transports", "ip", "protocol",
-               "topology", "set", "gateways", "core", "peers", "relays", "observers", "unreachable_pairs",
-               "events", "expect", "sweep"});
+              {"name",
+               "description",
+               "trials",
+               "seed",
+               "time_limit",
+               "transports",
+               "ip",
+               "protocol",
+               "topology",
+               "set",
+               "gateways",
+               "core",
+               "peers",
+               "discovery",
+               "bootstrap",
+               "meet_at",
+               "relays",
+               "observers",
+               "unreachable_pairs",
+               "events",
+               "network",
+               "expect",
+               "sweep"});
     if (const auto* name = keys.need("name")) scenario.name = read_name(*name);
     if (const auto* text = keys.find("description")) scenario.description = reader_.text(*text);
     if (const auto* count = keys.find("trials")) scenario.trials = reader_.whole(*count, 1, max_trials);
@@ -47,6 +68,7 @@ class ScenarioReader {
     }
     if (const auto* list = keys.find("transports")) scenario.transports = read_transports(*list);
     if (const auto* protocol = keys.find("protocol")) scenario.protocol = read_protocol(*protocol);
+    read_discovery(keys, scenario);
     if (const auto* share = keys.find("unreachable_pairs")) scenario.unreachable_pairs = reader_.rate(*share);
     if (const auto* expect = keys.find("expect")) scenario.expect = read_expectations(reader_, *expect);
     if (const auto* sweep = keys.find("sweep")) scenario.sweep = read_sweep(reader_, *sweep);
@@ -65,6 +87,7 @@ class ScenarioReader {
       for (const auto& vertex : scenario.core->graph->vertices()) vocabulary_.regions.push_back(vertex.name);
     }
     if (const auto* list = keys.find("ip")) scenario.ip = read_ip(*list);
+    if (const auto* network = keys.find("network")) return read_network_world(*network, keys, scenario);
     const auto* gateways = keys.find("gateways");
     if (gateways) scenario.gateways = read_gateways(reader_, *gateways, vocabulary_);
     const auto* peers = peers_needed ? keys.need("peers") : keys.find("peers");
@@ -79,6 +102,52 @@ class ScenarioReader {
     if (const auto* relays = keys.find("relays")) scenario.relays = read_relays(*relays);
     if (const auto* observers = keys.find("observers")) read_observers(*observers, scenario);
     check_asymmetry(keys, scenario);
+    if (peers_needed) check_discovery(keys, scenario);
+  }
+
+  void read_discovery(const Keys& keys, Scenario& scenario) {
+    if (const auto* discovery = keys.find("discovery")) {
+      scenario.discovery = read_word(*discovery, "way of discovery",
+                                     std::array{Discovery::fixed_relays, Discovery::cold_start});
+    }
+    if (const auto* count = keys.find("bootstrap")) {
+      scenario.bootstrap = static_cast<int>(reader_.whole(*count, 1, max_relays));
+    }
+    if (const auto* at = keys.find("meet_at")) scenario.meet_at = reader_.duration(*at, 0s, max_time_limit);
+  }
+
+  /// What stands in a scenario as a whole; one without its world has not all of it yet.
+  void check_discovery(const Keys& keys, const Scenario& scenario) {
+    if (scenario.discovery != Discovery::cold_start || reader_.error()) return;
+    const auto* discovery = keys.find("discovery");
+    if (scenario.bootstrap > scenario.relays.count) {
+      const auto* bootstrap = keys.find("bootstrap");
+      reader_.fail((bootstrap ? bootstrap : discovery)->place,
+                   fmt::format("{} bootstrap nodes, but relays.count is {}: bootstrap nodes are some of them",
+                               scenario.bootstrap, scenario.relays.count));
+    }
+    if (scenario.observers > 0) {
+      reader_.fail(discovery->place,
+                   "a cold start has no observers: its public nodes are what peers are seen by");
+    }
+  }
+
+  /// A network has no pair, and its relays are nodes of its own.
+  void read_network_world(const Value& value, const Keys& keys, Scenario& scenario) {
+    for (const auto* key :
+         {"gateways", "core", "peers", "relays", "observers", "unreachable_pairs", "events"}) {
+      if (const auto* given = keys.find(key)) {
+        reader_.fail(given->place, fmt::format("a scenario with a network has no '{}'", key));
+      }
+    }
+    if (scenario.ip != std::vector<int>{4}) reader_.fail(value.place, "a network has IP version 4 alone");
+    scenario.network = read_network(reader_, value, vocabulary_);
+    const auto* peers = find_value(value, "peers");
+    if (!peers) return reader_.fail(value.place, "missing key 'peers' in network");
+    scenario.a = read_peer(*peers, "network.peers", scenario);
+    if (!scenario.a.ip.empty() || !scenario.a.behind.empty()) {
+      reader_.fail(peers->place, "network.peers has neither 'behind' nor 'ip'");
+    }
   }
 
   /// The name becomes part of a folder's name.
@@ -117,7 +186,8 @@ class ScenarioReader {
   ProtocolSpec read_protocol(const Value& value) {
     ProtocolSpec protocol;
     Keys keys(reader_, value, "protocol",
-              {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role", "security", "port_mapping"});
+              {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role", "security", "port_mapping",
+               "reachability", "relay_choice", "mdns", "connections"});
     if (const auto* roles = keys.find("roles")) {
       protocol.roles = read_word(*roles, "role option",
                                  std::array{Roles::spec, Roles::legacy, Roles::swap_on_last_attempt});
@@ -129,6 +199,18 @@ class ScenarioReader {
       protocol.accepted_socket_takes_punch_role = reader_.truth(*fixed);
     }
     if (const auto* asks = keys.find("port_mapping")) protocol.port_mapping = reader_.truth(*asks);
+    if (const auto* from = keys.find("reachability")) {
+      protocol.reachability =
+          read_word(*from, "AutoNAT version",
+                    std::array{ReachabilityFrom::v1, ReachabilityFrom::v2, ReachabilityFrom::both});
+    }
+    if (const auto* choice = keys.find("relay_choice")) {
+      protocol.relay_choice =
+          read_word(*choice, "choice of relays",
+                    std::array{RelayChoice::random, RelayChoice::closest_rtt, RelayChoice::xor_closest});
+    }
+    if (const auto* mdns = keys.find("mdns")) protocol.mdns = reader_.truth(*mdns);
+    if (const auto* bounds = keys.find("connections")) protocol.connections = read_connections(*bounds);
     if (const auto* list = keys.find("security")) {
       protocol.security.clear();
       for (const auto* item : reader_.list(*list)) {
@@ -137,6 +219,18 @@ class ScenarioReader {
       }
     }
     return protocol;
+  }
+
+  ConnectionsSpec read_connections(const Value& value) {
+    ConnectionsSpec connections;
+    Keys keys(reader_, value, "protocol.connections", {"low", "high", "grace"});
+    if (const auto* high = keys.find("high")) connections.high = reader_.whole(*high, 1, max_connections);
+    connections.low = std::min(connections.low, connections.high);
+    if (const auto* low = keys.find("low")) connections.low = reader_.whole(*low, 0, connections.high);
+    if (const auto* grace = keys.find("grace")) {
+      connections.grace = reader_.duration(*grace, 0s, max_time_limit);
+    }
+    return connections;
   }
 
   std::vector<int> read_ip(const Value& value) {
@@ -298,6 +392,40 @@ std::string_view to_string(Roles roles) {
       return "legacy";
     case Roles::swap_on_last_attempt:
       return "swap_on_last_attempt";
+  }
+  return "?";
+}
+
+std::string_view to_string(Discovery discovery) {
+  switch (discovery) {
+    case Discovery::fixed_relays:
+      return "fixed-relays";
+    case Discovery::cold_start:
+      return "cold-start";
+  }
+  return "?";
+}
+
+std::string_view to_string(ReachabilityFrom from) {
+  switch (from) {
+    case ReachabilityFrom::v1:
+      return "v1";
+    case ReachabilityFrom::v2:
+      return "v2";
+    case ReachabilityFrom::both:
+      return "both";
+  }
+  return "?";
+}
+
+std::string_view to_string(RelayChoice choice) {
+  switch (choice) {
+    case RelayChoice::random:
+      return "random";
+    case RelayChoice::closest_rtt:
+      return "closest-rtt";
+    case RelayChoice::xor_closest:
+      return "xor-closest";
   }
   return "?";
 }

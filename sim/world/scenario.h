@@ -32,6 +32,37 @@ enum class Roles {
 };
 std::string_view to_string(Roles roles);
 
+/// How peers come to know relays and each other.
+enum class Discovery {
+  fixed_relays,  ///< both peers know all relays, and A that B is to be had over them
+  cold_start,    ///< both peers know some public nodes, the bootstrap nodes, and A the peer id of B
+};
+std::string_view to_string(Discovery discovery);
+
+/// Which AutoNAT a peer learns from whether it can be dialled.
+enum class ReachabilityFrom {
+  v1,    ///< of the whole peer
+  v2,    ///< of each of its addresses
+  both,  ///< v1 drives what the peer does, v2 which addresses it tells (go-libp2p)
+};
+std::string_view to_string(ReachabilityFrom from);
+
+/// Which of the relays that a peer has found it asks first for a reservation.
+enum class RelayChoice {
+  random,       ///< go-libp2p
+  closest_rtt,  ///< the one with the shortest round trip
+  xor_closest,  ///< the one whose key is nearest to our own in the DHT
+};
+std::string_view to_string(RelayChoice choice);
+
+/// Bounds on a peer's connections: above `high` of them, those older than `grace` are closed until `low` are left.
+struct ConnectionsSpec {
+  std::uint64_t low = 32;
+  std::uint64_t high = 96;
+  io::Duration grace = std::chrono::seconds(20);
+  bool operator==(const ConnectionsSpec&) const = default;
+};
+
 /// One kind of peer: everything about a peer that a scenario may fix.
 struct PeerKind {
   std::string nat = "open";  ///< as `parse_nat` reads it; as written, for reports
@@ -151,6 +182,11 @@ struct ProtocolSpec {
                                  Security::tls};  ///< the preferred one first; no other is spoken
   /// Both peers ask their gateways to forward the ports that they listen on (NAT-PMP, PCP, UPnP IGD).
   bool port_mapping = false;
+  // The rest is of cold starts alone.
+  ReachabilityFrom reachability = ReachabilityFrom::both;
+  RelayChoice relay_choice = RelayChoice::random;
+  bool mdns = false;                             ///< peers of one local network find each other by multicast
+  std::optional<ConnectionsSpec> connections{};  ///< none: no connection is closed for their number
   bool operator==(const ProtocolSpec&) const = default;
 };
 
@@ -162,6 +198,7 @@ enum class ChangeAction {
   switch_nat,      ///< it behaves otherwise from now on, with an empty table
   link_down,  ///< of the gateway's line, or of the peer's own interfaces: packets are lost without a word
   link_up,
+  stop,  ///< the peer ends: it closes its connections and listens no more
   move,  ///< the peer's host leaves the gateway that it is behind, and has other addresses behind another one
 };
 /// `reboot`, `change-address`, `switch`, …
@@ -173,7 +210,8 @@ struct Change {
   io::Duration latest{0};    ///< to here
   bool at_gateway = true;    ///< or else at a peer itself
   /// A gateway that the scenario names; else `a` or `b`, the peer, or the gateway with a table that is nearest to
-  /// the peer's first interface when the change comes.
+  /// the peer's first interface when the change comes. From a cold start also `relays-of-a` or `relays-of-b`: the nodes
+  /// that this peer has reservations on when the change comes.
   std::string target = "a";
   ChangeAction action = ChangeAction::reboot;
   std::string nat;                              ///< what is switched to; as written
@@ -186,6 +224,9 @@ struct Change {
   std::optional<std::size_t> interface;
   bool operator==(const Change&) const = default;
 };
+
+/// Whether it happens to the relays of a peer.
+bool are_relays(const Change& change);
 
 /// An interface of a peer's host behind a gateway.
 struct Stop {
@@ -203,7 +244,7 @@ struct Condition {
 
 /// A bound on a rate. `at_least` holds when the rate is not below it, `at_most` when it is not above.
 struct Expectation {
-  std::string rate;  ///< `punch_rate` or `direct_rate`
+  std::string rate;  ///< `punch_rate`, `direct_rate`, or what `study::CellSummary::rate` has of networks
   std::optional<double> at_least;
   std::optional<double> at_most;
   std::vector<Condition> when{};  ///< all of them; without any it is expected of every cell of a sweep
@@ -231,6 +272,10 @@ struct Scenario {
   PeerSpec b;                         ///< holds the reservation
   std::vector<GatewaySpec> gateways;  ///< as far as a topology names them
   std::optional<CoreSpec> core;
+  Discovery discovery = Discovery::fixed_relays;
+  /// From a cold start `relays.count` is the number of public nodes, the first of which are the bootstrap nodes.
+  int bootstrap = 3;
+  io::Duration meet_at{0};  ///< A begins to look for B no earlier than this after it has booted
   RelaySpec relays;
   /// Public hosts, beside the relays, that both peers connect to before anything else. From 4 observers on a
   /// peer advertises its observed address; the relays are observers too.

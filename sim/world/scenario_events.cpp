@@ -14,7 +14,9 @@ using namespace std::chrono_literals;
 constexpr std::array gateway_actions{ChangeAction::reboot,         ChangeAction::flush,
                                      ChangeAction::change_address, ChangeAction::switch_nat,
                                      ChangeAction::link_down,      ChangeAction::link_up};
-constexpr std::array peer_actions{ChangeAction::link_down, ChangeAction::link_up, ChangeAction::move};
+constexpr std::array peer_actions{ChangeAction::link_down, ChangeAction::link_up, ChangeAction::stop,
+                                  ChangeAction::move};
+constexpr std::array relay_actions{ChangeAction::link_down, ChangeAction::stop};
 constexpr io::Duration latest_event = 24h;
 
 /// `12 s`, or `{between: [5 s, 20 s]}`.
@@ -61,16 +63,24 @@ class EventReader {
     if ((gateway == nullptr) == (peer == nullptr)) reader_.fail(item.place, "expected gateway or peer");
     change.at_gateway = gateway != nullptr;
     if (gateway) change.target = read_gateway(*gateway);
-    if (peer) change.target = reader_.name(*peer, "peer", {"a", "b"});
+    if (peer) change.target = read_peer(*peer);
     if (const auto* action = keys.need("do")) {
-      change.action = change.at_gateway ? read_action(reader_, *action, gateway_actions)
-                                        : read_action(reader_, *action, peer_actions);
+      change.action = change.at_gateway    ? read_action(reader_, *action, gateway_actions)
+                      : are_relays(change) ? read_action(reader_, *action, relay_actions)
+                                           : read_action(reader_, *action, peer_actions);
     }
     read_extras(item, keys, change);
     return change;
   }
 
  private:
+  std::string read_peer(const Value& value) {
+    std::vector<std::string> names{"a", "b"};
+    if (scenario_.discovery == Discovery::cold_start)
+      names.insert(names.end(), {"relays-of-a", "relays-of-b"});
+    return reader_.name(value, "peer", names);
+  }
+
   std::string read_gateway(const Value& value) {
     return has_world_ ? reader_.name(value, "gateway", gateways_) : reader_.text(value);
   }
@@ -106,7 +116,10 @@ class EventReader {
       change.access = reader_.name(*access, "access link", vocabulary_.accesses);
     }
     if (const auto* interface = keys.find("interface")) {
-      if (change.at_gateway) reader_.fail(interface->place, "only a peer has interfaces to choose from");
+      if (change.at_gateway || are_relays(change)) {
+        reader_.fail(interface->place, "only a peer has interfaces to choose from");
+      }
+      if (change.action == stop) reader_.fail(interface->place, "a peer stops on all of its interfaces");
       change.interface = read_interface(*interface, change.target == "a" ? scenario_.a : scenario_.b);
     }
   }
@@ -229,10 +242,16 @@ std::string_view to_string(ChangeAction action) {
       return "link-down";
     case ChangeAction::link_up:
       return "link-up";
+    case ChangeAction::stop:
+      return "stop";
     case ChangeAction::move:
       return "move";
   }
   return "?";
+}
+
+bool are_relays(const Change& change) {
+  return !change.at_gateway && change.target.starts_with("relays-of-");
 }
 
 std::vector<Change> read_events(Reader& reader, const Value& value, const Scenario& scenario,

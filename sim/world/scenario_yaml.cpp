@@ -145,6 +145,76 @@ void emit_protocol(YAML::Emitter& out, const ProtocolSpec& protocol) {
   for (const auto security : protocol.security) out << std::string(to_string(security));
   out << YAML::EndSeq;
   out << YAML::Key << "port_mapping" << YAML::Value << (protocol.port_mapping ? "true" : "false");
+  emit(out, "reachability", std::string(to_string(protocol.reachability)));
+  emit(out, "relay_choice", std::string(to_string(protocol.relay_choice)));
+  emit(out, "mdns", protocol.mdns ? "true" : "false");
+  if (const auto& bounds = protocol.connections) {
+    out << YAML::Key << "connections" << YAML::Value << YAML::Flow << YAML::BeginMap;
+    emit(out, "low", std::to_string(bounds->low));
+    emit(out, "high", std::to_string(bounds->high));
+    emit(out, "grace", duration_text(bounds->grace));
+    out << YAML::EndMap;
+  }
+  out << YAML::EndMap;
+}
+
+void emit_lengths(YAML::Emitter& out, const char* key, const LengthSpec& lengths) {
+  out << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  emit(out, "median", duration_text(lengths.median));
+  emit(out, "p80", duration_text(lengths.p80));
+  out << YAML::EndMap;
+}
+
+void emit_network_events(YAML::Emitter& out, const NetworkSpec& network) {
+  if (network.churn) {
+    out << YAML::Key << "churn" << YAML::Value << YAML::BeginMap;
+    emit(out, "from", duration_text(network.churn->from));
+    emit_lengths(out, "session", network.churn->session);
+    emit_lengths(out, "off", network.churn->off);
+    emit(out, "silent", number(network.churn->silent));
+    out << YAML::EndMap;
+  }
+  if (network.pairs) {
+    out << YAML::Key << "pairs" << YAML::Value << YAML::BeginMap;
+    emit(out, "peers", std::to_string(network.pairs->peers));
+    emit(out, "attempts", std::to_string(network.pairs->attempts));
+    emit(out, "from", duration_text(network.pairs->from));
+    emit(out, "limit", duration_text(network.pairs->limit));
+    out << YAML::EndMap;
+  }
+  if (network.probes) {
+    out << YAML::Key << "probes" << YAML::Value << YAML::BeginMap;
+    emit(out, "count", std::to_string(network.probes->count));
+    emit(out, "at", duration_text(network.probes->at));
+    emit(out, "over", duration_text(network.probes->over));
+    out << YAML::EndMap;
+  }
+  if (network.kill) {
+    out << YAML::Key << "kill" << YAML::Value << YAML::BeginMap;
+    emit(out, "at", duration_text(network.kill->at));
+    emit(out, "share", number(network.kill->share));
+    emit(out, "settle", duration_text(network.kill->settle));
+    out << YAML::EndMap;
+  }
+}
+
+void emit_network(YAML::Emitter& out, const NetworkSpec& network, const PeerSpec& peers) {
+  out << YAML::Key << "network" << YAML::Value << YAML::BeginMap;
+  emit(out, "nodes", std::to_string(network.nodes));
+  emit_peer(out, "peers", peers);
+  emit(out, "join", duration_text(network.join));
+  emit(out, "duration", duration_text(network.duration));
+  emit(out, "public_share", number(network.public_share));
+  emit(out, "public_access", network.public_access);
+  emit(out, "bootstrap", std::to_string(network.bootstrap));
+  emit(out, "low_water", std::to_string(network.low_water));
+  emit(out, "high_water", std::to_string(network.high_water));
+  emit(out, "refresh", duration_text(network.refresh));
+  emit(out, "max_reservations", std::to_string(network.max_reservations));
+  emit(out, "max_circuits_per_peer", std::to_string(network.max_circuits_per_peer));
+  emit(out, "channel", std::string(to_string(network.channel)));
+  emit(out, "check_every", duration_text(network.check_every));
+  emit_network_events(out, network);
   out << YAML::EndMap;
 }
 
@@ -171,6 +241,21 @@ void emit_events(YAML::Emitter& out, const std::vector<Change>& events) {
     out << YAML::EndMap;
   }
   out << YAML::EndSeq;
+}
+
+/// What a scenario has instead of a network.
+void emit_pair(YAML::Emitter& out, const Scenario& scenario) {
+  out << YAML::Key << "peers" << YAML::Value << YAML::BeginMap;
+  emit_peer(out, "a", scenario.a);
+  emit_peer(out, "b", scenario.b);
+  out << YAML::EndMap;
+  emit(out, "discovery", std::string(to_string(scenario.discovery)));
+  emit(out, "bootstrap", std::to_string(scenario.bootstrap));
+  emit(out, "meet_at", duration_text(scenario.meet_at));
+  emit_relays(out, scenario.relays);
+  emit_observers(out, scenario.observers, scenario.observer_location);
+  out << YAML::Key << "unreachable_pairs" << YAML::Value << number(scenario.unreachable_pairs);
+  if (!scenario.events.empty()) emit_events(out, scenario.events);
 }
 
 /// A value that is written in YAML already.
@@ -231,14 +316,10 @@ std::string to_yaml(const Scenario& scenario) {
   emit_protocol(out, scenario.protocol);
   if (scenario.core) emit_core(out, *scenario.core);
   if (!scenario.gateways.empty()) emit_gateways(out, scenario.gateways);
-  out << YAML::Key << "peers" << YAML::Value << YAML::BeginMap;
-  emit_peer(out, "a", scenario.a);
-  emit_peer(out, "b", scenario.b);
-  out << YAML::EndMap;
-  emit_relays(out, scenario.relays);
-  emit_observers(out, scenario.observers, scenario.observer_location);
-  out << YAML::Key << "unreachable_pairs" << YAML::Value << number(scenario.unreachable_pairs);
-  if (!scenario.events.empty()) emit_events(out, scenario.events);
+  if (scenario.network)
+    emit_network(out, *scenario.network, scenario.a);
+  else
+    emit_pair(out, scenario);
   if (!scenario.expect.empty()) emit_expectations(out, scenario.expect);
   if (!scenario.sweep.empty()) emit_sweep(out, scenario.sweep);
   if (!scenario.set.empty()) emit_set(out, scenario.set);

@@ -9,35 +9,33 @@
 #include "protocols/security/noise.h"
 #include "protocols/security/tls.h"
 #include "sim/world/changes.h"
+#include "sim/world/cold_start.h"
 #include "sim/world/pair_world.h"
 #include "sim/world/recorder.h"
+#include "sim/world/story.h"
+#include "sim/world/upgrade.h"
 
 namespace flaresim::world {
 namespace {
 
-using io::Duration;
 using multiformats::Multiaddr;
 
-/// How long both ends of a punched connection may differ in seeing it, before the trial stops waiting for A.
-constexpr Duration settle_limit = std::chrono::seconds(5);
-
-/// The story of one trial: what A and B do, and what came of it.
-class Story {
+/// What A and B do when they know their relays, and each other, from the start.
+class FixedRelays final : public Story {
  public:
-  Story(PairWorld& world, Trial& trial) : world_(world), trial_(trial), progress_(world.simulation()) {}
+  FixedRelays(PairWorld& world, Trial& trial)
+      : world_(world), trial_(trial), upgrade_(world.simulation(), trial) {}
 
-  /// Everything that happens by itself is set up here; the coroutine below drives the rest.
-  void begin() {
-    world_.b().node->hole_puncher().on_report([this](const dcutr::PunchReport& report) {
-      if (report.peer != world_.a().node->id() || report.side != dcutr::Side::opener) return;
-      report_ = report;
-      progress_.notify_all();
-    });
-    world_.a().node->swarm().on_connected([this](const swarm::ConnectionPtr&) { progress_.notify_all(); });
+  void begin() override {
+    upgrade_.watch(*world_.a().node, *world_.b().node, world_.began());
     io::spawn(world_.simulation().executor(), run());
   }
 
-  bool over() const { return over_; }
+  bool over() const override { return over_; }
+
+  void give_up() override {
+    end(trial_.relayed_after ? Outcome::no_stream : Outcome::no_connection, Cause::time_limit);
+  }
 
  private:
   io::Task<> run() {
@@ -58,13 +56,8 @@ class Story {
 
     auto relayed = co_await dial_over_relay(a, b);
     if (!relayed) co_return;
-    trial_.relayed_after = now();
-    // From here on B acts: it was dialled, so it begins the upgrade.
-    while (!report_) co_await progress_.wait();
-    co_await conclude(*report_, now());
+    co_await upgrade_.finish();
   }
-
-  Duration now() const { return world_.simulation().now().time_since_epoch(); }
 
   void end(Outcome outcome, Cause cause) {
     trial_.outcome = outcome;
@@ -118,72 +111,16 @@ class Story {
     co_return false;
   }
 
-  io::Task<> conclude(dcutr::PunchReport report, Duration reported_at) {
-    trial_.attempts = static_cast<int>(report.attempts.size());
-    if (const auto rtt = report.round_trip(); rtt > Duration::zero()) trial_.relayed_rtt = rtt;
-
-    if (report.outcome == dcutr::Outcome::reversed || report.outcome == dcutr::Outcome::punched) {
-      if (co_await both_connected()) {
-        end(report.outcome == dcutr::Outcome::reversed ? Outcome::connection_reversed : Outcome::success,
-            Cause::none);
-        const auto quic = report.transport == multiformats::Transport::quic_v1;
-        trial_.transport = to_string(quic ? Transport::quic : Transport::tcp);
-        trial_.direct_after = reported_at - *trial_.relayed_after;
-      } else {
-        end(Outcome::failed, Cause::security_failed);
-      }
-      co_return;
-    }
-    const bool exchanged =
-        std::any_of(report.attempts.begin(), report.attempts.end(),
-                    [](const dcutr::Attempt& attempt) { return attempt.dialled_at.has_value(); });
-    end(exchanged ? Outcome::failed : Outcome::no_stream, cause_of_failure(report));
-  }
-
-  /// A direct connection counts when it carries data both ways.
-  io::Task<bool> both_connected() {
-    const auto& b = world_.b().node->id();
-    auto& a = *world_.a().node;
-    const auto deadline = world_.simulation().now() + settle_limit;
-    bool in_time = true;
-    while (in_time && !a.swarm().direct_connection_to(b)) in_time = co_await progress_.wait_until(deadline);
-    const auto connection = a.swarm().direct_connection_to(b);
-    if (!connection) co_return false;
-    const auto rtt = co_await a.ping().ping(connection);
-    if (!rtt) co_return false;
-    trial_.direct_rtt = *rtt;
-    co_return true;
-  }
-
-  static Cause cause_of_failure(const dcutr::PunchReport& report) {
-    if (report.attempts.empty() || !report.attempts.back().dialled_at) {
-      const auto cause = report.attempts.empty() ? report.cause : report.attempts.back().cause;
-      if (cause == dcutr::Error::no_address_to_send || cause == dcutr::Error::no_usable_address ||
-          cause == std::errc::connection_reset) {
-        return Cause::no_address_to_send;
-      }
-      if (cause == negotiation::Error::no_protocol) return Cause::stream_refused;
-      return Cause::protocol_error;
-    }
-    const auto& failures = report.attempts.back().failures;
-    const auto any = [&](auto&& holds) { return std::any_of(failures.begin(), failures.end(), holds); };
-    // B is the server of the pair: connected, and then nothing said, means that A waits for B as well.
-    if (any([](const auto& f) { return f.connected && f.why == std::errc::timed_out; }))
-      return Cause::both_servers;
-    if (any([](const auto& f) { return f.connected; })) return Cause::security_failed;
-    if (any([](const auto& f) { return f.why == std::errc::connection_refused; })) return Cause::refused;
-    return Cause::silence;
-  }
-
   PairWorld& world_;
   Trial& trial_;
-  io::Signal progress_;
-  std::optional<dcutr::PunchReport> report_;
+  Upgrade upgrade_;
   bool over_ = false;
 };
 
-node::NodeProfile profile_of(const ProtocolSpec& protocol) {
+node::NodeProfile profile_of(const Scenario& scenario) {
+  const auto& protocol = scenario.protocol;
   node::NodeProfile profile;
+  if (scenario.discovery == Discovery::cold_start) add_discovery(protocol, profile);
   profile.swarm.quic.initial_rtt = protocol.quic_initial_rtt;
   profile.swarm.accepted_socket_takes_punch_role = protocol.accepted_socket_takes_punch_role;
   profile.swarm.security.clear();
@@ -206,28 +143,32 @@ node::NodeProfile profile_of(const ProtocolSpec& protocol) {
   return profile;
 }
 
+std::unique_ptr<Story> story_of(const Scenario& scenario, PairWorld& world, Trial& trial, Story::Say say) {
+  if (scenario.discovery == Discovery::cold_start)
+    return make_cold_start(scenario, world, trial, std::move(say));
+  return std::make_unique<FixedRelays>(world, trial);
+}
+
 void run_story(const Scenario& scenario, const WorldData& data, Geography& geography,
                const io::Random& random, const Draw& drawn, const TrialOptions& options, Trial& trial) {
   Recorder recorder(options, trial);
   PairWorld world(scenario, data, geography, drawn, random,
-                  engine::SimulationOptions{options.captures.packets}, profile_of(scenario.protocol),
-                  recorder.tap());
+                  engine::SimulationOptions{options.captures.packets}, profile_of(scenario), recorder.tap());
   recorder.attach(world);
-  Story story(world, trial);
-  const Changes changes(world, scenario.events, random,
-                        [&](const std::string& node, std::string_view what, std::string detail) {
-                          recorder.say(world, node, what, std::move(detail));
-                        });
-  story.begin();
-  const auto deadline = world.simulation().now() + scenario.time_limit;
-  if (!world.simulation().run_until([&] { return story.over(); }, deadline)) {
-    trial.outcome = trial.relayed_after ? Outcome::no_stream : Outcome::no_connection;
-    trial.cause = Cause::time_limit;
-  }
+  world.warm_up();
+  const auto say = [&](const std::string& node, std::string_view what, std::string detail) {
+    recorder.say(world, node, what, std::move(detail));
+  };
+  const auto story = story_of(scenario, world, trial, say);
+  const Changes changes(world, scenario.events, random, say);
+  story->begin();
+  const auto deadline = world.began() + scenario.time_limit;
+  if (!world.simulation().run_until([&] { return story->over(); }, deadline)) story->give_up();
   trial.events = world.simulation().events_executed();
   trial.packets = world.internet().counters().forwarded;
   world.for_each_machine(
       [&](Machine& machine) { trial.handshakes += machine.node->swarm().counters().handshakes; });
+  story->look_back();
   recorder.finish();
   world.shut_down();
 }

@@ -154,6 +154,35 @@ TEST(Scenario, ASingleValueStandsForAListOfOne) {
   EXPECT_EQ(load(with("transports: tcp"))->transports, std::vector{Transport::tcp});
 }
 
+constexpr auto a_cold_start = R"(discovery: cold-start
+bootstrap: 2
+meet_at: 90 s
+relays: {count: 5}
+protocol:
+  reachability: v2
+  relay_choice: xor-closest
+  mdns: true
+  connections: {low: 3, high: 9, grace: 5 s}
+events: [{at: 60 s, peer: relays-of-b, do: stop}])";
+
+TEST(Scenario, AColdStartHasKeysOfItsOwn) {
+  const auto scenario = load(with(a_cold_start));
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  EXPECT_EQ(scenario->discovery, Discovery::cold_start);
+  EXPECT_EQ(scenario->bootstrap, 2);
+  EXPECT_EQ(scenario->meet_at, 90s);
+  EXPECT_EQ(scenario->protocol.reachability, ReachabilityFrom::v2);
+  EXPECT_EQ(scenario->protocol.relay_choice, RelayChoice::xor_closest);
+  EXPECT_TRUE(scenario->protocol.mdns);
+  EXPECT_EQ(scenario->protocol.connections, (ConnectionsSpec{3, 9, 5s}));
+  ASSERT_EQ(scenario->events.size(), 1u);
+  EXPECT_EQ(scenario->events[0].action, ChangeAction::stop);
+  EXPECT_EQ(scenario->events[0].target, "relays-of-b");
+  const auto again = load(to_yaml(*scenario));
+  ASSERT_TRUE(again) << to_string(again.error()) << to_yaml(*scenario);
+  EXPECT_EQ(*again, *scenario) << to_yaml(*scenario);
+}
+
 struct Complaint {
   const char* name;
   std::string text;
@@ -176,6 +205,28 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"UnknownKeyOfAPeer", "name: t\npeers:\n  a: {nat: linux}\n  b: {nat: open, regoin: x}\n",
                   "4:18: unknown key 'regoin' in peers.b; did you mean 'region'?"},
         Complaint{"UnknownPeer", "name: t\npeers: {a: {}, b: {}, c: {}}\n", "2:23: unknown key 'c' in peers"},
+        Complaint{"UnknownDiscovery", with("discovery: cold-stat"),
+                  "3:12: unknown way of discovery 'cold-stat'; did you mean 'cold-start'?"},
+        Complaint{"MoreBootstrapNodesThanNodes",
+                  with("discovery: cold-start\nbootstrap: 3\nrelays: {count: 2}"),
+                  "4:12: 3 bootstrap nodes, but relays.count is 2"},
+        Complaint{"OneRelayOfAColdStart", with("discovery: cold-start\nbootstrap: 3"),
+                  "4:12: 3 bootstrap nodes, but relays.count is 1"},
+        Complaint{"ObserversOfAColdStart", with("discovery: cold-start\nrelays: {count: 9}\nobservers: 2"),
+                  "3:12: a cold start has no observers"},
+        Complaint{"UnknownRelayChoice", with("protocol: {relay_choice: closest}"),
+                  "3:26: unknown choice of relays 'closest'"},
+        Complaint{"UnknownKeyOfConnections", with("protocol: {connections: {lo: 3}}"),
+                  "3:26: unknown key 'lo' in protocol.connections"},
+        Complaint{"LowAboveHigh", with("protocol: {connections: {low: 9, high: 5}}"), "3:31: expected"},
+        Complaint{"RelaysOfAFixedWorld", with("events: [{at: 1 s, peer: relays-of-b, do: stop}]"),
+                  "3:26: unknown peer 'relays-of-b'"},
+        Complaint{"RelaysThatMove",
+                  with("discovery: cold-start\nrelays: {count: 9}\n"
+                       "events: [{at: 1 s, peer: relays-of-b, do: move}]"),
+                  "5:43: unknown event 'move'"},
+        Complaint{"AStopOfAnInterface", with("events: [{at: 1 s, peer: a, do: stop, interface: 1}]"),
+                  "3:50: a peer stops on all of its interfaces"},
         Complaint{"UnknownKeyOfRelays", with("relays: {cuont: 2}"),
                   "3:10: unknown key 'cuont' in relays; did you mean 'count'?"},
         Complaint{"UnknownRate", with("expect: {punchrate: {at_least: 1}}"),
@@ -234,8 +285,10 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"RateNan", with("unreachable_pairs: nan"), "3:20: expected a rate from 0 to 1, not 'nan'"},
         Complaint{"RateInPercent", with("unreachable_pairs: 1 %"),
                   "3:20: expected a rate from 0 to 1, not '1 %'"},
-        Complaint{"ExpectationWithoutARate", with("expect: [{when: {seed: 1}}]"),
-                  "3:10: expected punch_rate, direct_rate, or both"},
+        Complaint{
+            "ExpectationWithoutARate", with("expect: [{when: {seed: 1}}]"),
+            "3:10: expected at least one of: punch_rate, direct_rate, true_closest_rate, true_verdict_rate, "
+            "reserved_rate"},
         Complaint{"ConditionsAreNotAMap", with("expect: [{when: seed, punch_rate: {at_least: 1}}]"),
                   "3:17: expected a map of keys to the values that they must have"},
         Complaint{"NoCondition", with("expect: [{when: {}, punch_rate: {at_least: 1}}]"),

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+
+#include "protocols/dcutr/hole_puncher.h"
+#include "protocols/io/signal.h"
+#include "protocols/io/task.h"
+#include "protocols/node/node.h"
+#include "sim/world/trial.h"
+
+namespace flaresim::world {
+
+/// The end of every trial: two peers that are connected over a relay, and what their upgrade comes to. B acts, since it
+/// was dialled. Writes outcome, cause and measurements into the trial's row.
+class Upgrade {
+ public:
+  /// How long both ends of a direct connection may differ in seeing it.
+  static constexpr io::Duration settle_limit = std::chrono::seconds(5);
+
+  Upgrade(io::Scheduler& scheduler, Trial& trial)
+      : scheduler_(scheduler), trial_(trial), progress_(scheduler) {}
+  Upgrade(const Upgrade&) = delete;
+  Upgrade& operator=(const Upgrade&) = delete;
+
+  /// Both peers have booted. To be called before they connect; the row's times count from `began`.
+  void watch(node::Node& a, node::Node& b, io::TimePoint began);
+  /// Takes down when the relayed connection came about, waits for B's report, and concludes.
+  io::Task<> finish();
+  /// There is a direct connection without an upgrade: `connection_reversed` if it carries data both ways.
+  io::Task<> finish_direct();
+
+ private:
+  io::Task<> conclude(dcutr::PunchReport report, io::Duration reported_at);
+  io::Task<bool> carries_data();
+  void end(Outcome outcome, Cause cause);
+
+  io::Duration since_began() const { return scheduler_.now() - began_; }
+
+  io::Scheduler& scheduler_;
+  node::Node* a_ = nullptr;
+  node::Node* b_ = nullptr;
+  io::TimePoint began_{};
+  Trial& trial_;
+  io::Signal progress_;
+  std::optional<dcutr::PunchReport> report_;
+};
+
+}  // namespace flaresim::world
