@@ -24,8 +24,7 @@ bool is_public(NatAxes nat) {
 /// contacted cannot tell that from an answer, and where it has one mapping for each address, the answer leaves from the
 /// port that was dialled: publicly known as a false positive.
 bool seems_public(NatAxes nat) {
-  if (is_public(nat)) return true;
-  return nat.filtering == Axis::address_dependent && nat.mapping == Axis::endpoint_independent;
+  return nat.mapping != Axis::address_and_port_dependent && nat.filtering != Axis::address_and_port_dependent;
 }
 
 struct Case {
