@@ -99,8 +99,9 @@ IpGroups Dht::State::groups_of(const PeerId& peer) const {
 /// Looks after a table with few peers, now or in a while.
 void Dht::State::fill_if_low() {
   fill_wanted = false;
-  if (stopped || table.size() > profile.low_peers) return;
-  if (filling) {
+  if (stopped || table.size() > profile.low_peers) {
+    fill_wanted = false;
+  } else if (filling) {
     fill_wanted = true;
   } else if (now() < next_fill) {
     fill_wanted = true;
