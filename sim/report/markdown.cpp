@@ -78,7 +78,8 @@ std::string details(const study::CellSummary& cell) {
   std::string text;
   if (const auto phases = phase_table(cell); phases.size() > 1) text += "\n" + layout(phases, 1, max_bytes);
   if (!cell.is_network) return text;
-  for (const auto& table : {network_rate_table(cell), funnel_table(cell), network_table(cell)}) {
+  text += "\n" + layout(network_rate_table(cell), 2, max_bytes);
+  for (const auto& table : {funnel_table(cell), network_table(cell)}) {
     text += "\n" + layout(table, 1, max_bytes);
   }
   return text + "\n" + layout(verdict_table(cell), 2, max_bytes);

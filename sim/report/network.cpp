@@ -248,13 +248,13 @@ Table funnel_table(const study::CellSummary& cell) {
 }
 
 Table network_rate_table(const study::CellSummary& cell) {
-  Table table{{"rate", "value", "95 %", "of", "meaning"}};
+  Table table{{"rate", "of", "value", "95 %", "count"}};
   for (const auto& [name, meaning] :
        {std::pair{"true_closest_rate", "lookups that found exactly the closest servers"},
         std::pair{"true_verdict_rate", "nodes that know whether they can be dialled"},
         std::pair{"reserved_rate", "nodes that think themselves private and hold a reservation"}}) {
     const auto rate = cell.rate(name);
-    table.push_back({name, percent(rate), interval(rate), fraction(rate), meaning});
+    table.push_back({name, meaning, percent(rate), interval(rate), fraction(rate)});
   }
   return table;
 }

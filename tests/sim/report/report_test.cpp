@@ -96,8 +96,11 @@ TEST(Networks, ShowHowFarAttemptsCame) {
 TEST(Networks, MayBeHeldAgainstRatesOfTheirOwn) {
   const auto shown = text(networks(2));
   EXPECT_THAT(shown, HasSubstr("met: true_closest_rate 99.0 %"));
-  EXPECT_THAT(shown, testing::ContainsRegex("true_verdict_rate +80.0 %"));
-  EXPECT_THAT(shown, testing::ContainsRegex("reserved_rate +66.7 %"));
+  EXPECT_THAT(shown, testing::ContainsRegex(
+                         "true_verdict_rate  nodes that know whether they can be dialled +80.0 %"));
+  EXPECT_THAT(shown,
+              testing::ContainsRegex(
+                  "reserved_rate +nodes that think themselves private and hold a reservation +66.7 %"));
 }
 
 TEST(Networks, HaveARowAWorldInCsv) {
