@@ -16,7 +16,7 @@ class NetworkPairs::Attempt {
         b_(b),
         began_(world_.simulation().now()),
         limit_(world_.simulation()),
-        upgrade_({node(a), node(b), world_.simulation(), began_}, progress_) {
+        upgrade_(world_.simulation(), progress_) {
     progress_.index = pairs.world_number_ * world_.spec().pairs->attempts + pairs.attempts_.size();
     progress_.world = pairs.world_number_;
     progress_.a = world_.members()[a].kind;
@@ -26,7 +26,7 @@ class NetworkPairs::Attempt {
 
   void begin() {
     if (pairs_.timeline_) trace();
-    upgrade_.watch();
+    upgrade_.watch(node(a_), node(b_), began_);
     limit_.arm_after(world_.spec().pairs->limit, [this] {
       end(progress_.relayed_after ? Outcome::no_stream : Outcome::no_connection, Cause::time_limit);
     });

@@ -110,8 +110,8 @@ std::vector<std::size_t> NetworkKill::largest_part(const std::vector<bool>& surv
     for (const auto& connection : world_.members()[i].node->swarm().connections()) {
       const auto other = world_.find(connection->remote());
       if (!other || !survives[*other] || connection->relayed()) continue;
-      const auto [low, high] = std::minmax(root(i), root(*other));
-      part[high] = low;
+      const auto a = root(i), b = root(*other);
+      part[std::max(a, b)] = std::min(a, b);
     }
   }
   std::map<std::size_t, std::vector<std::size_t>> parts;

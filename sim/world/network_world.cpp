@@ -208,7 +208,10 @@ void NetworkWorld::leave(std::size_t number, Leave how) {
 void NetworkWorld::bury() {
   const auto ripe =
       std::ranges::find_if(gone_, [&](const Gone& gone) { return gone.at > simulation_.now(); });
-  for (auto gone = gone_.begin(); gone != ripe; ++gone) gone->node.reset();
+  for (auto gone = gone_.begin(); gone != ripe; ++gone) {
+    gone->node.reset();
+    gone->host->port().unplug();  // its addresses are free again
+  }
   gone_.erase(gone_.begin(), ripe);
 }
 
