@@ -84,6 +84,7 @@ class NetworkPairs::Attempt {
     progress_.dialability_a = dialability(a_);
     progress_.dialability_b = dialability(b_);
     row_ = progress_;
+    upgrade_.abandon();
     pairs_.busy_[a_] = pairs_.busy_[b_] = false;
     for (const auto number : {a_, b_}) {
       if (pairs_.timeline_ && world_.members()[number].online()) node(number).swarm().set_trace({});

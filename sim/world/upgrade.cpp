@@ -33,8 +33,8 @@ void Upgrade::watch(node::Node& a, node::Node& b, io::TimePoint began) {
   a_ = &a;
   b_ = &b;
   began_ = began;
-  b_->hole_puncher().on_report([this](const dcutr::PunchReport& report) {
-    if (report.peer != a_->id() || report.side != dcutr::Side::opener) return;
+  b_->hole_puncher().on_report([this, from = a.id()](const dcutr::PunchReport& report) {
+    if (abandoned_ || report.peer != from || report.side != dcutr::Side::opener) return;
     report_ = report;
     progress_.notify_all();
   });
@@ -43,8 +43,8 @@ void Upgrade::watch(node::Node& a, node::Node& b, io::TimePoint began) {
 
 io::Task<> Upgrade::finish() {
   trial_.relayed_after = since_began();
-  while (!report_) co_await progress_.wait();
-  co_await conclude(*report_, since_began());
+  while (!report_ && !abandoned_) co_await progress_.wait();
+  if (!abandoned_) co_await conclude(*report_, since_began());
 }
 
 io::Task<> Upgrade::finish_direct() {
@@ -87,7 +87,10 @@ io::Task<bool> Upgrade::carries_data() {
   auto& a = *a_;
   const auto deadline = scheduler_.now() + settle_limit;
   bool in_time = true;
-  while (in_time && !a.swarm().direct_connection_to(b)) in_time = co_await progress_.wait_until(deadline);
+  while (in_time && !a.swarm().direct_connection_to(b)) {
+    in_time = co_await progress_.wait_until(deadline);
+    if (abandoned_) co_return false;
+  }
   const auto connection = a.swarm().direct_connection_to(b);
   if (!connection) co_return false;
   const auto rtt = co_await a.ping().ping(connection);

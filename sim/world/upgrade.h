@@ -24,6 +24,11 @@ class Upgrade {
 
   /// Both peers have booted. To be called before they connect; the row's times count from `began`.
   void watch(node::Node& a, node::Node& b, io::TimePoint began);
+  /// A peer is leaving: what is under way ends, and nobody touches the peers any more.
+  void abandon() {
+    abandoned_ = true;
+    progress_.notify_all();
+  }
   /// Takes down when the relayed connection came about, waits for B's report, and concludes.
   io::Task<> finish();
   /// There is a direct connection without an upgrade: `connection_reversed` if it carries data both ways.
@@ -43,6 +48,7 @@ class Upgrade {
   Trial& trial_;
   io::Signal progress_;
   std::optional<dcutr::PunchReport> report_;
+  bool abandoned_ = false;
 };
 
 }  // namespace flaresim::world
