@@ -44,6 +44,8 @@
 //                 142 nodes in one Internet, each connected to every other, which makes 10 011; measured when identify
 //                 has run and the handshakes are long over.
 // tcp_connections  The same over TCP, with Noise and yamux.
+// network/N      One world of scenarios/network-10k.yaml with N nodes: what it costs a node and hour online, and a node
+//                 at the peak of the heap, connections included.
 // quic_handshake  CPU of one handshake, both ends: two of our endpoints on datagrams in memory, from the first datagram
 //                 until the connection is closed and forgotten.
 //   over_bare     ratio to a handshake by ngtcp2 and GnuTLS alone, with the same certificates, cipher suites and
@@ -73,6 +75,7 @@ int main(int count, char** arguments) {
   const auto sizes = smoke ? Sizes::smoke() : Sizes{};
   // Memory first, while the heap has no holes to hide it in.
   flaresim::bench::register_memory(sizes);
+  flaresim::bench::register_networks(sizes);
   flaresim::bench::register_handshakes(sizes);
   flaresim::bench::register_noise(sizes);
   flaresim::bench::register_packets(sizes);

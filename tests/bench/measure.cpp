@@ -20,6 +20,7 @@ Sizes Sizes::smoke() {
           .population_trials = 3,
           .handshakes_per_round = 2,
           .meshed_hosts = 3,
+          .networks = {{20, 40}},
           .mappings = 20'000};
 }
 

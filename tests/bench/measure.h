@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace flaresim::bench {
@@ -16,6 +18,9 @@ struct Sizes {
   std::uint64_t population_trials = 200;
   int handshakes_per_round = 100;
   std::size_t meshed_hosts = 142;  ///< each connected to every other: 10 011 connections
+
+  /// Nodes of a network, and simulated minutes.
+  std::vector<std::pair<std::uint64_t, int>> networks = {{1'000, 60}, {3'000, 60}, {10'000, 60}};
 
   std::size_t mappings = 1'000'000;  ///< of the largest NAT
 
@@ -54,5 +59,6 @@ void register_nat_table(const Sizes& sizes);
 void register_trial(const Sizes& sizes);
 void register_memory(const Sizes& sizes);
 void register_handshakes(const Sizes& sizes);
+void register_networks(const Sizes& sizes);
 
 }  // namespace flaresim::bench
