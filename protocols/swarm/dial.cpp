@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 
 #include "protocols/swarm/dial.h"
 
@@ -8,36 +9,66 @@ namespace {
 using multiformats::Multiaddr;
 using multiformats::Transport;
 
-/// In the order in which they are tried.
-enum class Kind { direct, relayed, undialable };
-
-Kind kind_of(const DialFailure& tried) {
-  if (tried.address.is_circuit()) return Kind::relayed;
-  const auto transport = tried.address.transport();
+/// Of a kind that is spoken here.
+bool is_dialable(const Multiaddr& address) {
+  if (address.is_circuit()) return true;
+  const auto transport = address.transport();
   const bool spoken = transport == Transport::tcp || transport == Transport::quic_v1;
-  return spoken && tried.address.endpoint() ? Kind::direct : Kind::undialable;
+  return spoken && address.endpoint();
+}
+
+bool takes_tcp_turn(const Multiaddr& address) { return address.transport() == Transport::tcp; }
+
+/// Each once, of those that the request allows.
+std::vector<Multiaddr> wanted(const DialRequest& request) {
+  std::vector<Multiaddr> out;
+  for (const auto& address : request.addresses) {
+    if (address.is_circuit() && request.direct_only) continue;
+    if (std::ranges::find(out, address) == out.end()) out.push_back(address);
+  }
+  return out;
+}
+
+/// False when the time came first.
+io::Task<bool> wait(io::Signal& signal, io::TimePoint until) {
+  if (until != io::TimePoint::max()) co_return co_await signal.wait_until(until);
+  co_await signal.wait();
+  co_return true;
 }
 
 }  // namespace
 
-Swarm::State::Dial::Dial(io::Scheduler& scheduler, DialRequest what)
-    : request(std::move(what)), news(scheduler) {
-  for (const auto& address : request.addresses) {
-    if (address.is_circuit() && request.direct_only) continue;
-    const bool twice =
-        std::ranges::any_of(tries, [&](const DialFailure& known) { return known.address == address; });
-    if (!twice) tries.push_back(DialFailure{address, {}, false});
-  }
-  std::ranges::stable_sort(tries, {}, kind_of);
-  for (auto& tried : tries) {
-    const auto kind = kind_of(tried);
-    if (kind == Kind::direct) ++direct_left;
-    if (kind == Kind::undialable) {
-      tried.why = Error::no_transport;
+Swarm::State::Dial::Dial(State& state, DialRequest what, const std::vector<DialFailure>& known)
+    : request(std::move(what)), began(state.scheduler.now()), news(state.scheduler) {
+  std::vector<Multiaddr> good;
+  std::vector<Try> bad;
+  const auto all = wanted(request);
+  const auto blocked =
+      state.profile.detect_black_holes ? state.black_holes.blocked(all) : std::vector<bool>(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto failed = std::ranges::find(known, all[i], &DialFailure::address);
+    if (failed != known.end()) {
+      bad.push_back(Try{*failed});
+    } else if (!is_dialable(all[i])) {
+      bad.push_back(Try{{all[i], Error::no_transport}});
+    } else if (blocked[i]) {
+      bad.push_back(Try{{all[i], Error::black_hole}});
     } else {
-      ++dialable;
+      good.push_back(all[i]);
     }
   }
+  // Both ends of a punch dial at an agreed moment.
+  const auto delays = request.punch_role ? DialDelays{{}, {}, {}} : state.profile.delays;
+  for (auto& [address, delay] : rank_for_dialling(good, delays)) tries.push_back(Try{{address, {}}, delay});
+  dialable = tries.size();
+  std::ranges::move(bad, std::back_inserter(tries));
+}
+
+io::TimePoint Swarm::State::Dial::next_batch() const {
+  if (released == dialable) return io::TimePoint::max();
+  auto due = began + tries[released].delay;
+  for (const auto& tried : tries) due = std::max(due, tried.hold_until);
+  return due;
 }
 
 ConnectionPtr Swarm::State::satisfying(const DialRequest& request) const {
@@ -54,39 +85,30 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   if (request.peer == self->id) co_return DialReport{nullptr, {}, Error::self_dial};
   if (auto connection = self->satisfying(request)) co_return DialReport{std::move(connection), {}, {}};
 
-  const auto dial = std::make_shared<Dial>(self->scheduler, std::move(request));
-  if (dial->dialable == 0) {
-    const auto why = dial->request.addresses.empty() ? Error::no_address : Error::no_transport;
-    co_return DialReport{nullptr, dial->tries, why};
-  }
-  const auto limit = dial->request.limit;
+  const auto limit = request.limit;
   const auto until = limit > io::Duration::zero() ? self->scheduler.now() + limit : io::TimePoint::max();
+  const auto known = co_await await_others(self, request, until);
+  if (auto connection = self->satisfying(request)) co_return DialReport{std::move(connection), {}, {}};
+
+  const auto dial = std::make_shared<Dial>(*self, std::move(request), known);
+  if (dial->dialable == 0) co_return DialReport{nullptr, dial->failures(), dial->why_not()};
   ++self->counters.dials;
   self->dials.push_back(dial);
   if (dial->request.punch_role) self->punches.push_back(dial);
   if (dial->request.punch_role) {
     self->punched_until[dial->request.peer] = self->scheduler.now() + self->profile.dial_limit;
   }
-  ConnectionPtr connection;
-  bool in_time = true;
-  while (!self->down && in_time) {
-    self->start_tries(dial);
-    connection = self->satisfying(dial->request);
-    if (connection || dial->running == 0) break;
-    if (until == io::TimePoint::max()) {
-      co_await self->changed.wait();
-    } else {
-      in_time = co_await self->changed.wait_until(until);
-    }
-  }
+  const bool in_time = co_await run(self, dial, until);
+  auto connection = self->satisfying(dial->request);
   dial->over = true;
   self->dials.remove(dial);
   self->punches.remove(dial);
   dial->news.notify_all();
+  self->tcp_dial_ended.notify_all();  // some may have waited for their turn in vain
   for (const auto& abort : dial->aborts) abort(std::make_error_code(std::errc::operation_canceled));
   if (connection) co_return DialReport{std::move(connection), {}, {}};
 
-  DialReport report{nullptr, dial->tries, Error::dial_failed};
+  DialReport report{nullptr, dial->failures(), Error::dial_failed};
   if (!in_time) report.error = std::make_error_code(std::errc::timed_out);
   if (self->down) report.error = Error::shut_down;
   for (auto& tried : report.failures) {
@@ -95,45 +117,114 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   co_return report;
 }
 
+/// Why there is nothing to dial.
+std::error_code Swarm::State::Dial::why_not() const {
+  if (request.addresses.empty()) return Error::no_address;
+  const bool foreign = std::ranges::all_of(
+      tries, [](const Try& tried) { return tried.why == make_error_code(Error::no_transport); });
+  return foreign ? Error::no_transport : Error::dial_failed;
+}
+
+std::shared_ptr<Swarm::State::Dial> Swarm::State::dial_like(const DialRequest& request) const {
+  if (request.punch_role) return nullptr;
+  const auto found = std::ranges::find_if(dials, [&](const std::shared_ptr<Dial>& dial) {
+    const auto& other = dial->request;
+    return other.peer == request.peer && !other.punch_role && other.direct_only == request.direct_only &&
+           other.over == request.over;
+  });
+  return found == dials.end() ? nullptr : *found;
+}
+
+io::Task<std::vector<DialFailure>> Swarm::State::await_others(Ptr self, DialRequest request,
+                                                              io::TimePoint until) {
+  std::vector<DialFailure> known;
+  while (self->scheduler.now() < until && !self->satisfying(request)) {
+    const auto other = self->dial_like(request);
+    if (!other) break;
+    while (!other->over && self->scheduler.now() < until) (void)co_await wait(other->news, until);
+    if (!other->over) break;
+    for (const auto& tried : other->tries) {
+      if (tried.failed) known.push_back(tried);
+    }
+  }
+  co_return known;
+}
+
+io::Task<bool> Swarm::State::run(Ptr self, std::shared_ptr<Dial> dial, io::TimePoint until) {
+  if (self->scheduler.now() >= until) co_return false;
+  while (!self->down && !self->satisfying(dial->request)) {
+    const auto wake = std::min(self->start_tries(dial), until);
+    if (dial->in_flight == 0) co_return true;
+    const bool notified = co_await wait(self->changed, wake);
+    if (!notified && wake == until) co_return false;
+  }
+  co_return true;
+}
+
 bool Swarm::is_dialling(const multiformats::PeerId& peer) const {
   return std::ranges::any_of(state_->dials, [&](const auto& dial) { return dial->request.peer == peer; });
 }
 
-void Swarm::State::start_tries(const std::shared_ptr<Dial>& dial) {
-  while (dial->next < dial->dialable && dial->running < profile.max_dials_per_peer) {
+io::TimePoint Swarm::State::start_tries(const std::shared_ptr<Dial>& dial) {
+  while (dial->released < dial->dialable && (dial->in_flight == 0 || dial->next_batch() <= scheduler.now())) {
+    release_batch(*dial);
+  }
+  for (; dial->next < dial->released && dial->running < profile.max_dials_per_peer; ++dial->next) {
+    if (dial->tries[dial->next].why) continue;
     ++dial->running;
-    io::spawn(scheduler.executor(), dial_one(shared_from_this(), dial, dial->next++));
+    io::spawn(scheduler.executor(), dial_one(shared_from_this(), dial, dial->next));
+  }
+  return dial->next_batch();
+}
+
+void Swarm::State::release_batch(Dial& dial) {
+  const auto delay = dial.tries[dial.released].delay;
+  for (; dial.released < dial.dialable && dial.tries[dial.released].delay == delay; ++dial.released) {
+    auto& tried = dial.tries[dial.released];
+    if (!dial.request.direct_only &&
+        backoff.is_backed_off(dial.request.peer, tried.address, scheduler.now())) {
+      tried.why = Error::backed_off;
+    } else {
+      ++dial.in_flight;
+    }
   }
 }
 
 io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::size_t index) {
   auto& tried = dial->tries[index];
-  const bool direct = kind_of(tried) == Kind::direct;
-  if (!direct) co_await await_turn(self, dial);
-
-  if (!dial->over && !self->down) {
-    io::Result<ConnectionPtr> connection;
-    if (direct && tried.address.transport() == Transport::quic_v1) {
-      connection = co_await dial_quic(self, dial, tried);
-    } else if (direct) {
-      connection = co_await dial_tcp(self, dial, tried);
-    } else {
-      connection = co_await dial_circuit(self, dial, tried);
-    }
-    if (!connection) tried.why = connection.error();
+  const bool takes_turn = takes_tcp_turn(tried.address);
+  while (takes_turn && self->tcp_dials >= self->profile.max_tcp_dials && !dial->over && !self->down) {
+    co_await self->tcp_dial_ended.wait();
   }
-  if (direct && --dial->direct_left == 0) dial->news.notify_all();
+  if (!dial->over && !self->down) {
+    if (takes_turn) ++self->tcp_dials;
+    const auto connection = co_await dial_address(self, dial, tried);
+    if (takes_turn) {
+      --self->tcp_dials;
+      self->tcp_dial_ended.notify_all();
+    }
+    if (self->profile.detect_black_holes) self->black_holes.record(tried.address, connection.has_value());
+    if (!connection) tried.why = connection.error();
+    tried.failed = !connection && !dial->over && !self->down;
+    if (tried.failed) {
+      self->backoff.add_failure(dial->request.peer, tried.address, self->scheduler.now());
+    }
+  }
+  tried.hold_until = {};
   --dial->running;
+  --dial->in_flight;
   self->changed.notify_all();
 }
 
-/// A relayed address waits as long as a direct one may yet succeed, but no longer than the delay. go-libp2p
-/// p2p/net/swarm/dial_worker.go: with no dial under way, the next one begins at once.
-io::Task<> Swarm::State::await_turn(Ptr self, std::shared_ptr<Dial> dial) {
-  const auto until = self->scheduler.now() + self->profile.relay_delay;
-  while (!dial->over && dial->direct_left > 0 && self->scheduler.now() < until) {
-    co_await dial->news.wait_until(until);
-  }
+io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_address(Ptr self, std::shared_ptr<Dial> dial,
+                                                               Try& tried) {
+  if (tried.address.is_circuit()) co_return co_await dial_circuit(self, dial, tried);
+  if (tried.address.transport() == Transport::quic_v1) co_return co_await dial_quic(self, dial, tried);
+  co_return co_await dial_tcp(self, dial, tried);
+}
+
+io::Duration Swarm::State::limit_of(const Multiaddr& address) const {
+  return address.is_public() ? profile.dial_limit : std::min(profile.dial_limit, profile.private_dial_limit);
 }
 
 /// When the remote of a punch was faster, its connection has the 4-tuple, and is what the dial waits for.
@@ -152,8 +243,7 @@ std::optional<security::Role> Swarm::State::punch_role(const io::IpAddress& remo
   return std::nullopt;
 }
 
-io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
-                                                           DialFailure& tried) {
+io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared_ptr<Dial> dial, Try& tried) {
   const auto& scheduler = self->scheduler;
   const auto endpoint = *tried.address.endpoint();
   const auto role = dial->request.punch_role;
@@ -174,13 +264,15 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared
 
   io::Result<> established;
   {
-    const io::Deadline deadline(self->scheduler, socket, self->profile.tcp_connect_limit);
+    const auto limit = std::min(self->profile.tcp_connect_limit, self->limit_of(tried.address));
+    const io::Deadline deadline(self->scheduler, socket, limit);
     established = co_await socket->connected();
   }
   if (!established) co_return tl::unexpected(established.error());
   self->say("dial.connected", tried.address.to_string());
 
   tried.connected = true;
+  if (tried.address.is_public()) tried.hold_until = scheduler.now() + self->profile.delays.public_step;
   Upgrade how{Direction::outbound,
               role.value_or(security::Role::client),
               Multiaddr::from_endpoint(socket->local(), Transport::tcp),
@@ -189,11 +281,11 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_tcp(Ptr self, std::shared
               false,
               {}};
   co_return co_await upgrade(self, socket, std::move(how),
-                             began + self->profile.dial_limit - scheduler.now());
+                             began + self->limit_of(tried.address) - scheduler.now());
 }
 
 io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(Ptr self, std::shared_ptr<Dial> dial,
-                                                               DialFailure& tried) {
+                                                               Try& tried) {
   const auto relay = tried.address.relay();
   if (!relay || !self->circuit_dialler) co_return io::fail(Error::no_transport);
   auto circuit = co_await self->circuit_dialler(*relay, dial->request.peer);
@@ -212,7 +304,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_circuit(Ptr self, std::sh
               dial->request.peer,
               true,
               circuit->limit};
-  co_return co_await upgrade(self, circuit->stream, std::move(how), self->profile.dial_limit);
+  co_return co_await upgrade(self, circuit->stream, std::move(how), self->limit_of(tried.address));
 }
 
 }  // namespace flaresim::swarm

@@ -32,6 +32,10 @@ class Category : public std::error_category {
         return "too many connections";
       case Error::trimmed:
         return "trimmed: the connection manager has closed it";
+      case Error::backed_off:
+        return "not dialled, for it has failed lately";
+      case Error::black_hole:
+        return "not dialled, for hardly any dial of its kind has succeeded lately";
     }
     return "unknown swarm error";
   }

@@ -87,7 +87,7 @@ io::Result<ConnectionPtr> Swarm::State::admit_quic(quic::QuicConnection connecti
 }
 
 io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_quic(Ptr self, std::shared_ptr<Dial> dial,
-                                                            DialFailure& tried) {
+                                                            Try& tried) {
   const auto remote = *tried.address.endpoint();
   const auto endpoint = self->quic_endpoint(remote.address);
   if (!endpoint) co_return io::fail(Error::no_transport);
@@ -97,7 +97,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_quic(Ptr self, std::share
   }
 
   ++self->counters.handshakes;
-  const auto begun = endpoint->begin_dial(remote, dial->request.peer, self->profile.dial_limit);
+  const auto begun = endpoint->begin_dial(remote, dial->request.peer, self->limit_of(tried.address));
   if (!begun) co_return tl::unexpected(begun.error());
   const auto handshake = *begun;
   const Abort abort = [handshake](std::error_code why) { handshake->reset(why); };

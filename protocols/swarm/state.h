@@ -2,6 +2,7 @@
 
 #include <list>
 
+#include "protocols/swarm/black_hole.h"
 #include "protocols/swarm/swarm.h"
 #include "protocols/transport/quic/endpoint.h"
 
@@ -57,21 +58,28 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
 
   static io::Task<DialReport> dial(Ptr self, DialRequest request);
   struct Dial;
-  void start_tries(const std::shared_ptr<Dial>& dial);
+  struct Try;
+  /// Waits while dials like it are under way; returns how their addresses failed.
+  static io::Task<std::vector<DialFailure>> await_others(Ptr self, DialRequest request, io::TimePoint until);
+  std::shared_ptr<Dial> dial_like(const DialRequest& request) const;
+  /// Ends with a connection, all failures, or the time: then it is false.
+  static io::Task<bool> run(Ptr self, std::shared_ptr<Dial> dial, io::TimePoint until);
+  /// Begins what is due; returns when more of it will be.
+  io::TimePoint start_tries(const std::shared_ptr<Dial>& dial);
+  void release_batch(Dial& dial);
   static io::Task<> dial_one(Ptr self, std::shared_ptr<Dial> dial, std::size_t index);
-  static io::Task<> await_turn(Ptr self, std::shared_ptr<Dial> dial);
+  static io::Task<io::Result<ConnectionPtr>> dial_address(Ptr self, std::shared_ptr<Dial> dial, Try& tried);
+  /// For one address, whatever the dial's own limit is.
+  io::Duration limit_of(const multiformats::Multiaddr& address) const;
   static io::Task<> await_end(Ptr self, std::shared_ptr<Dial> dial);
   /// Ours in the punch that is under way to that address.
   std::optional<security::Role> punch_role(const io::IpAddress& remote) const;
-  static io::Task<io::Result<ConnectionPtr>> dial_tcp(Ptr self, std::shared_ptr<Dial> dial,
-                                                      DialFailure& tried);
-  static io::Task<io::Result<ConnectionPtr>> dial_quic(Ptr self, std::shared_ptr<Dial> dial,
-                                                       DialFailure& tried);
+  static io::Task<io::Result<ConnectionPtr>> dial_tcp(Ptr self, std::shared_ptr<Dial> dial, Try& tried);
+  static io::Task<io::Result<ConnectionPtr>> dial_quic(Ptr self, std::shared_ptr<Dial> dial, Try& tried);
   static io::Task<io::Result<ConnectionPtr>> punch_quic(Ptr self, std::shared_ptr<Dial> dial,
                                                         std::shared_ptr<quic::QuicEndpoint> endpoint,
                                                         io::Endpoint remote);
-  static io::Task<io::Result<ConnectionPtr>> dial_circuit(Ptr self, std::shared_ptr<Dial> dial,
-                                                          DialFailure& tried);
+  static io::Task<io::Result<ConnectionPtr>> dial_circuit(Ptr self, std::shared_ptr<Dial> dial, Try& tried);
   ConnectionPtr satisfying(const DialRequest& request) const;
 
   io::Result<io::Endpoint> listen_tcp(const io::Endpoint& local);
@@ -118,7 +126,11 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::list<std::shared_ptr<Dial>> dials;    // under way, in the order in which they began
   std::list<std::shared_ptr<Dial>> punches;  // those of them with a role
   std::map<multiformats::PeerId, io::TimePoint>
-      punched_until;  // peers with whom two connections may come of one punch
+      punched_until;          // peers with whom two connections may come of one punch
+  std::size_t tcp_dials = 0;  // under way, in all dials
+  io::Signal tcp_dial_ended;
+  DialBackoff backoff;
+  BlackHoleDetector black_holes;
   CircuitDialler circuit_dialler;
   std::vector<std::function<void(const ConnectionPtr&)>> when_connected;
   std::vector<std::function<void(const ConnectionPtr&)>> when_disconnected;

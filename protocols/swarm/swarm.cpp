@@ -19,6 +19,8 @@ Swarm::State::State(io::Network& on, crypto::PrivateKey key, SwarmProfile with)
       profile(with),
       random(on.random(profile.random_stream)),
       addresses(with.observed),
+      tcp_dial_ended(on.scheduler()),
+      backoff(with.backoff),
       changed(on.scheduler()) {
   if (profile.noise != security::NoiseMode::real && !network.is_simulated())
     throw std::logic_error("modelled cryptography on a network that is real");
@@ -59,6 +61,7 @@ std::size_t Swarm::State::connections_to(const PeerId& peer) const {
 
 void Swarm::State::add(const ConnectionPtr& connection) {
   connections.push_back(connection);
+  backoff.forget(connection->remote());
   say(connection->relayed() ? "connected.relayed" : "connected",
       connection->facts().remote_address.to_string());
   io::spawn(scheduler.executor(), serve(shared_from_this(), connection));

@@ -13,6 +13,8 @@
 #include "protocols/security/noise.h"
 #include "protocols/security/tls_identity.h"
 #include "protocols/swarm/connection.h"
+#include "protocols/swarm/dial_backoff.h"
+#include "protocols/swarm/dial_ranker.h"
 #include "protocols/swarm/own_addresses.h"
 #include "protocols/swarm/peer_store.h"
 #include "protocols/swarm/peer_tags.h"
@@ -32,6 +34,8 @@ enum class Error {
   duplicate,             ///< a punch gave two connections, and the other one is kept, here and at the remote
   too_many_connections,  ///< at one of the bounds of SwarmProfile
   trimmed,               ///< closed by the ConnectionManager
+  backed_off,            ///< not dialled: this address of this peer has failed lately
+  black_hole,            ///< not dialled: hardly any dial of its kind has succeeded lately
 };
 std::error_code make_error_code(Error error);
 
@@ -54,11 +58,16 @@ struct SwarmProfile {
       std::chrono::seconds(5);  // go-libp2p p2p/transport/tcp defaultConnectTimeout
   io::Duration dial_limit =
       std::chrono::seconds(15);  // go-libp2p p2p/net/swarm defaultDialTimeout, one address
+  io::Duration private_dial_limit =
+      std::chrono::seconds(5);  // ... defaultDialTimeoutLocal, instead for one that is not public, if shorter
   io::Duration inbound_upgrade_limit =
       std::chrono::seconds(15);  // go-libp2p p2p/net/upgrader defaultAcceptTimeout
   io::Duration stream_negotiation_limit = std::chrono::seconds(10);  // js-libp2p connection-manager
-  io::Duration relay_delay = std::chrono::milliseconds(500);         // go-libp2p dial_ranker.go RelayDelay
-  std::size_t max_dials_per_peer = 8;                                // go-libp2p DefaultPerPeerRateLimit
+  DialDelays delays;
+  DialBackoffProfile backoff;
+  std::size_t max_dials_per_peer = 8;  // go-libp2p p2p/net/swarm/swarm_dial.go DefaultPerPeerRateLimit
+  std::size_t max_tcp_dials = 160;     // ... ConcurrentFdDials; QUIC and circuits take no descriptor
+  bool detect_black_holes = false;     // go-libp2p does; see BlackHoleDetector
   /// Inbound connections beyond these are reset; our own dials are ours to count.
   std::size_t max_inbound_upgrades = 32;     // go-libp2p p2p/host/resource-manager TransientBaseLimit
   std::size_t max_connections_per_peer = 8;  // ... PeerBaseLimit
@@ -88,10 +97,11 @@ enum class OverLimited { no, yes };
 struct DialRequest {
   multiformats::PeerId peer;
   std::vector<multiformats::Multiaddr> addresses;
-  /// Neither dial through relays, nor be content with a relayed connection that exists.
+  /// Neither dial through relays, nor be content with a relayed connection that exists. Nobody is spared for having
+  /// failed lately.
   bool direct_only = false;
-  /// Set for a hole punch: this is our role in the handshake, and no other local port will do than the one that
-  /// we listen on.
+  /// Set for a hole punch: this is our role in the handshake, no other local port will do than the one that we listen
+  /// on, and all addresses are dialled at once.
   std::optional<security::Role> punch_role = std::nullopt;
   /// For the whole dial; zero: `dial_limit` for each address.
   io::Duration limit{0};
@@ -131,9 +141,10 @@ struct SwarmCounters {
 /// All connections of one peer: listens, dials, secures, multiplexes, and hands streams to protocols.
 ///
 /// 1. Direct connections are preferred over relayed ones, and among equals the older one.
-/// 2. A dial tries direct addresses before relayed ones, each once, and ends with the first connection to that peer that satisfies it, whichever side opened it.
+/// 2. A dial tries each address once, in the order and at the times of `rank_for_dialling`, the next ones at once when none is under way, and no more while one that connected is being upgraded. It ends with the first connection to that peer that satisfies it, whichever side opened it.
 /// 3. Protocols that did not opt in never run on a limited connection.
-/// 4. After `shut_down`, everything that was pending completes with an error as soon as the scheduler runs.
+/// 4. A dial waits for the end of one like it that is under way to the same peer, and tries only addresses which that one has not tried.
+/// 5. After `shut_down`, everything that was pending completes with an error as soon as the scheduler runs.
 class Swarm {
  public:
   using Trace = std::function<void(std::string_view what, const std::string& detail)>;

@@ -51,7 +51,7 @@ TEST(RelayedDial, BeginsAsSoonAsAllDirectAddressesHaveFailed) {
   std::vector<io::TimePoint> times;
   note_circuit_dials(a, times);
   world.run_dial(a, request_for(b.id(), {circuit_address, "/ip4/2.2.2.2/tcp/9", "/ip4/2.2.2.2/tcp/10"}));
-  EXPECT_THAT(times, ElementsAre(io::TimePoint(20ms)));  // one round trip for the refusal
+  EXPECT_THAT(times, ElementsAre(io::TimePoint(40ms)));  // a round trip for each refusal
 }
 
 TEST(RelayedDial, BeginsAtOnceWithoutADirectAddress) {
