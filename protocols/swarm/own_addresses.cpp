@@ -24,9 +24,11 @@ void append_new(std::vector<Multiaddr>& to, const std::vector<Multiaddr>& addres
 
 template <class Change>
 void OwnAddresses::change(Change&& apply) {
-  const auto before = advertised();
   apply();
-  if (advertised() == before) return;
+  known_ = find_known();
+  auto now = find_advertised();
+  if (now == advertised_) return;
+  advertised_ = std::move(now);
   for (const auto& callback : changed_) callback();
 }
 
@@ -65,7 +67,7 @@ void OwnAddresses::forget(std::uint64_t connection) {
 std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
   struct Candidate {
     Multiaddr observed;
-    std::set<std::string> observers;
+    std::set<std::string_view> observers;
   };
   std::map<Multiaddr, std::vector<Candidate>> by_listener;
   for (const auto& [connection, observation] : observations_) {
@@ -92,19 +94,19 @@ std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
   return out;
 }
 
-std::vector<Multiaddr> OwnAddresses::known() const {
+std::vector<Multiaddr> OwnAddresses::find_known() const {
   auto out = listening_;
   append_new(out, mapped_);
   append_new(out, observed_by(profile_.observers_to_advertise));
   return out;
 }
 
-std::vector<Multiaddr> OwnAddresses::advertised() const {
+std::vector<Multiaddr> OwnAddresses::find_advertised() const {
   const auto is = [&](const Multiaddr& address, Reachability verdict) {
     const auto found = reachability_.find(address);
     return found != reachability_.end() && found->second == verdict;
   };
-  auto out = known();
+  auto out = known_;
   std::erase_if(out, [&](const Multiaddr& address) { return is(address, Reachability::unreachable); });
   const bool any_reachable = std::ranges::any_of(
       out, [&](const Multiaddr& address) { return is(address, Reachability::reachable); });
@@ -113,7 +115,7 @@ std::vector<Multiaddr> OwnAddresses::advertised() const {
 }
 
 std::vector<Multiaddr> OwnAddresses::probeable() const {
-  auto out = known();
+  auto out = known_;
   std::erase_if(out, [](const Multiaddr& address) { return !address.is_public(); });
   return out;
 }

@@ -4,6 +4,8 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "protocols/io/network.h"
@@ -50,7 +52,7 @@ class OwnAddresses {
   const std::vector<multiformats::Multiaddr>& listening() const { return listening_; }
   const std::vector<multiformats::Multiaddr>& circuits() const { return circuits_; }
   /// For identify: interfaces, mapped ports, well-observed addresses, circuits, as far as `set_reachability` lets them.
-  std::vector<multiformats::Multiaddr> advertised() const;
+  std::vector<multiformats::Multiaddr> advertised() const { return advertised_; }
   /// What there is to probe: public addresses of interfaces, mapped ports and well-observed addresses, without circuits,
   /// whatever probes have shown.
   std::vector<multiformats::Multiaddr> probeable() const;
@@ -67,7 +69,8 @@ class OwnAddresses {
     std::string observer;  // the group that counts as one
   };
   std::vector<multiformats::Multiaddr> observed_by(int observers) const;
-  std::vector<multiformats::Multiaddr> known() const;
+  std::vector<multiformats::Multiaddr> find_known() const;
+  std::vector<multiformats::Multiaddr> find_advertised() const;
   template <class Change>
   void change(Change&& apply);
 
@@ -77,6 +80,9 @@ class OwnAddresses {
   std::vector<multiformats::Multiaddr> circuits_;
   std::map<std::uint64_t, Observation> observations_;
   std::map<multiformats::Multiaddr, Reachability> reachability_;
+  // Of what stands above; asked for far more often than it changes.
+  std::vector<multiformats::Multiaddr> known_;  ///< interfaces, mapped ports, well-observed addresses
+  std::vector<multiformats::Multiaddr> advertised_;
   std::vector<std::function<void()>> changed_;
 };
 
