@@ -48,7 +48,7 @@ Swarm::State::Dial::Dial(State& state, DialRequest what, const std::vector<DialF
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto failed = std::ranges::find(known, all[i], &DialFailure::address);
     if (failed != known.end()) {
-      bad.push_back(Try{*failed});
+      bad.push_back(Try{*failed, {}, {}, true});  // nor need another dial like this one try it
     } else if (!is_dialable(all[i])) {
       bad.push_back(Try{{all[i], Error::no_transport}});
     } else if (blocked[i]) {

@@ -129,7 +129,10 @@ TEST_F(DialPolicy, JoinsDialsToOnePeer) {
   const auto first = world.dial(a, request_for(peer, {silent(1)}));
   run_until(1s);
   const auto second = world.dial(a, request_for(peer, {silent(1), silent(2)}));
+  run_until(6s);
+  const auto third = world.dial(a, request_for(peer, {silent(2), silent(1)}));
   run_until(10s);
+  EXPECT_TRUE(first.done() && second.done() && third.done());
   EXPECT_THAT(dialled, ElementsAre(Pair(silent(1), 0s), Pair(silent(2), 5s)));
   ASSERT_TRUE(second.done());
   ASSERT_THAT(second.value().failures, SizeIs(2));
