@@ -103,7 +103,7 @@ class ColdStart final : public Story {
     find_truth();
     // A peer that is public indeed was missed for another reason.
     if (trial_.cause == Cause::verdict_wrong && trial_.dialability_b.truth == "public")
-      trial_.cause = Cause::peer_unreachable;
+      trial_.cause = last_look_.failures.empty() ? Cause::peer_not_found : Cause::peer_unreachable;
   }
 
  private:
@@ -183,7 +183,9 @@ class ColdStart final : public Story {
       return refused() ? Cause::reservation_refused : Cause::relays_missing;
     }
     const auto& failures = last_look_.failures;
-    if (failures.empty()) return Cause::peer_not_found;
+    // Who takes itself for public looks for no relays; without an address that observers agree on, it tells none at all.
+    if (failures.empty())
+      return verdict == Reachability::reachable ? Cause::verdict_wrong : Cause::peer_not_found;
     const auto circuit =
         std::ranges::find_if(failures, [](const auto& each) { return each.address.is_circuit(); });
     if (circuit != failures.end())

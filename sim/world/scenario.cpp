@@ -187,7 +187,7 @@ class ScenarioReader {
     ProtocolSpec protocol;
     Keys keys(reader_, value, "protocol",
               {"roles", "quic_initial_rtt", "accepted_socket_takes_punch_role", "security", "port_mapping",
-               "reachability", "relay_choice", "mdns", "connections"});
+               "reversal_to_private", "reachability", "relay_choice", "mdns", "connections"});
     if (const auto* roles = keys.find("roles")) {
       protocol.roles = read_word(*roles, "role option",
                                  std::array{Roles::spec, Roles::legacy, Roles::swap_on_last_attempt});
@@ -199,6 +199,8 @@ class ScenarioReader {
       protocol.accepted_socket_takes_punch_role = reader_.truth(*fixed);
     }
     if (const auto* asks = keys.find("port_mapping")) protocol.port_mapping = reader_.truth(*asks);
+    if (const auto* dials = keys.find("reversal_to_private"))
+      protocol.reversal_to_private = reader_.truth(*dials);
     if (const auto* from = keys.find("reachability")) {
       protocol.reachability =
           read_word(*from, "AutoNAT version",

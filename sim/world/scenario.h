@@ -182,6 +182,9 @@ struct ProtocolSpec {
                                  Security::tls};  ///< the preferred one first; no other is spoken
   /// Both peers ask their gateways to forward the ports that they listen on (NAT-PMP, PCP, UPnP IGD).
   bool port_mapping = false;
+  /// Over a relay, B first dials every address that A advertises beside a public one, private ones too, as go-libp2p
+  /// does; in the same local network that connects them without a punch.
+  bool reversal_to_private = false;
   // The rest is of cold starts alone.
   ReachabilityFrom reachability = ReachabilityFrom::both;
   RelayChoice relay_choice = RelayChoice::random;

@@ -145,6 +145,7 @@ void emit_protocol(YAML::Emitter& out, const ProtocolSpec& protocol) {
   for (const auto security : protocol.security) out << std::string(to_string(security));
   out << YAML::EndSeq;
   out << YAML::Key << "port_mapping" << YAML::Value << (protocol.port_mapping ? "true" : "false");
+  emit(out, "reversal_to_private", protocol.reversal_to_private ? "true" : "false");
   emit(out, "reachability", std::string(to_string(protocol.reachability)));
   emit(out, "relay_choice", std::string(to_string(protocol.relay_choice)));
   emit(out, "mdns", protocol.mdns ? "true" : "false");

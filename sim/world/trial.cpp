@@ -129,6 +129,7 @@ node::NodeProfile profile_of(const Scenario& scenario) {
                                                                   : security::noise_protocol);
   }
   if (protocol.port_mapping) profile.port_mapping.emplace();
+  profile.dcutr.reversal_to_private = protocol.reversal_to_private;
   switch (protocol.roles) {
     case Roles::spec:
       profile.dcutr.roles = dcutr::Roles::spec;

@@ -34,17 +34,34 @@ void Upgrade::watch(node::Node& a, node::Node& b, io::TimePoint began) {
   b_ = &b;
   began_ = began;
   b_->hole_puncher().on_report([this, from = a.id()](const dcutr::PunchReport& report) {
-    if (abandoned_ || report.peer != from || report.side != dcutr::Side::opener) return;
+    if (abandoned_ || report_ || report.peer != from || report.side != dcutr::Side::opener) return;
+    if (!concludes(report)) return;
     report_ = report;
     progress_.notify_all();
   });
   a_->swarm().on_connected([this](const swarm::ConnectionPtr&) { progress_.notify_all(); });
 }
 
+/// A peer that is dialled over several relays at once may get as many connections. One of them is upgraded; the reports of
+/// the others end nothing.
+bool Upgrade::concludes(const dcutr::PunchReport& report) const {
+  if (report.cause == dcutr::Error::already_active) return false;
+  const bool begun = report.outcome != dcutr::Outcome::not_started;
+  return begun || report.cause != dcutr::Error::relayed_connection_lost ||
+         !b_->swarm().connection_to(a_->id());
+}
+
 io::Task<> Upgrade::finish() {
   trial_.relayed_after = since_began();
   while (!report_ && !abandoned_) co_await progress_.wait();
-  if (!abandoned_) co_await conclude(*report_, since_began());
+  if (abandoned_) co_return;
+  if (report_->cause == dcutr::Error::direct_connection_exists) {
+    co_await finish_direct();
+    if (trial_.outcome == Outcome::connection_reversed)
+      trial_.direct_after = since_began() - *trial_.relayed_after;
+    co_return;
+  }
+  co_await conclude(*report_, since_began());
 }
 
 io::Task<> Upgrade::finish_direct() {

@@ -35,6 +35,7 @@ class Upgrade {
   io::Task<> finish_direct();
 
  private:
+  bool concludes(const dcutr::PunchReport& report) const;
   io::Task<> conclude(dcutr::PunchReport report, io::Duration reported_at);
   io::Task<bool> carries_data();
   void end(Outcome outcome, Cause cause);

@@ -21,8 +21,12 @@ bool is_public(NatAxes nat) {
 }
 
 /// Both versions dial back from the address that was asked, from another port. A NAT that lets in addresses that it has
-/// contacted cannot tell that from an answer, and where it has one mapping for each address, the answer leaves from the
-/// port that was dialled: publicly known as a false positive.
+/// contacted cannot tell that from an answer: publicly known as a false positive. A mapping for each address makes no
+/// difference to v1: the server dials the port that it sees, which is the one that maps to its address, so the answer to
+/// the dial-back, which goes to the same address, leaves from the port that was dialled. In packets, for ADM/ADF and
+/// ADM/EIF alike: B asks from port 62436 to S:4001, S's SYN comes from S:46028 to port 62436, and its SYN-ACK leaves from
+/// 62436. A stranger's SYN to that port is dropped by ADF ("filtered"), and under EIF answered from 44762, which is no
+/// answer to him: B is private. A mapping for each port gives the dial-back another port, too, and v1 is right.
 bool seems_public(NatAxes nat) {
   return nat.mapping != Axis::address_and_port_dependent && nat.filtering != Axis::address_and_port_dependent;
 }
@@ -32,8 +36,6 @@ struct Case {
   const char* transport;
   const char* version;
 };
-
-class AutonatNats : public testing::TestWithParam<Case> {};
 
 /// Each case runs once, for all tests.
 const world::Trial& run(const Case& of) {
@@ -50,13 +52,12 @@ const world::Trial& run(const Case& of) {
              world::run_trial(scenario, world_data(), /*seed=*/5, 0, {.timeline = true, .captures = {}});
 }
 
-TEST_P(AutonatNats, TruthFollowsFromTheBehaviour) {
-  const auto& trial = run(GetParam());
-  EXPECT_EQ(trial.dialability_b.truth, is_public(GetParam().nat) ? "public" : "private") << told(trial);
+void expect_truth(const Case& of) {
+  const auto& trial = run(of);
+  EXPECT_EQ(trial.dialability_b.truth, is_public(of.nat) ? "public" : "private") << told(trial);
 }
 
-TEST_P(AutonatNats, VerdictIsTheOneThatThisDialBackGives) {
-  const auto& of = GetParam();
+void expect_verdict(const Case& of) {
   const auto& trial = run(of);
   if (std::string(of.version) == "v2" && of.nat.mapping != Axis::endpoint_independent) {
     // Everybody sees another port: there is no address that four observers agree on, and so nothing to probe.
@@ -66,8 +67,7 @@ TEST_P(AutonatNats, VerdictIsTheOneThatThisDialBackGives) {
   EXPECT_EQ(trial.dialability_b.verdict, seems_public(of.nat) ? "public" : "private") << told(trial);
 }
 
-TEST_P(AutonatNats, TheFirstPrivateVerdictOfV1ComesAfter15To31Seconds) {
-  const auto& of = GetParam();
+void expect_first_private_verdict_of_v1_after_15_to_31_seconds(const Case& of) {
   if (std::string(of.version) != "v1" || seems_public(of.nat)) return;
   const auto& trial = run(of);
   const auto after = trial.phases[static_cast<std::size_t>(world::Phase::dialability)];
@@ -77,15 +77,29 @@ TEST_P(AutonatNats, TheFirstPrivateVerdictOfV1ComesAfter15To31Seconds) {
   EXPECT_LE(*after, 31s) << told(trial);
 }
 
-std::vector<Case> all_cases() {
+class AutonatNats : public testing::TestWithParam<Case> {};
+
+TEST_P(AutonatNats, TruthFollowsFromTheBehaviour) { expect_truth(GetParam()); }
+TEST_P(AutonatNats, VerdictIsTheOneThatThisDialBackGives) { expect_verdict(GetParam()); }
+TEST_P(AutonatNats, TheFirstPrivateVerdictOfV1ComesAfter15To31Seconds) {
+  expect_first_private_verdict_of_v1_after_15_to_31_seconds(GetParam());
+}
+
+class AutonatNatsLong : public testing::TestWithParam<Case> {};
+
+TEST_P(AutonatNatsLong, TruthAndVerdictAreThoseOfTheBehaviour) {
+  expect_truth(GetParam());
+  expect_verdict(GetParam());
+  expect_first_private_verdict_of_v1_after_15_to_31_seconds(GetParam());
+}
+
+std::vector<Case> cases_over(const char* transport) {
   constexpr std::array all_axes{Axis::endpoint_independent, Axis::address_dependent,
                                 Axis::address_and_port_dependent};
   std::vector<Case> cases;
   for (const auto* version : {"v1", "v2"}) {
-    for (const auto* transport : {"tcp", "quic"}) {
-      for (const auto mapping : all_axes) {
-        for (const auto filtering : all_axes) cases.push_back({{mapping, filtering}, transport, version});
-      }
+    for (const auto mapping : all_axes) {
+      for (const auto filtering : all_axes) cases.push_back({{mapping, filtering}, transport, version});
     }
   }
   return cases;
@@ -98,7 +112,8 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
          of.version;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, AutonatNats, testing::ValuesIn(all_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(All, AutonatNats, testing::ValuesIn(cases_over("tcp")), case_name);
+INSTANTIATE_TEST_SUITE_P(All, AutonatNatsLong, testing::ValuesIn(cases_over("quic")), case_name);
 
 }  // namespace
 }  // namespace flaresim::test

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/sim/world/cold_start_scenario.h"
 #include "tests/sim/world/predicate.h"
 
@@ -35,9 +37,26 @@ bool punched(const Cell& cell) {
   return cell.quic() ? punched_over_quic(cell.a, cell.b) : predict_tcp(cell.a, cell.b) == Verdict::punched;
 }
 
-class ColdStartGrid : public testing::TestWithParam<Cell> {};
+/// NATs of B that end the trial before any punch, whatever A has: B takes itself for public, which it is not, and so looks
+/// for no relay. The packets: the server that dials back does so from the address that B has asked, to the port that it
+/// sees of B.
+const std::map<std::string, const char*> exceptions{
+    {"EIM/ADF/random",
+     "The dial-back comes from an address that B has sent to, and is let in. A's SYNs and Initials, to the "
+     "same port, come "
+     "from one that it has not, and are dropped as filtered."},
+    {"ADM/ADF/random",
+     "As EIM/ADF; the port that the server sees is that for its address, and the answer to its dial-back "
+     "leaves from it. "
+     "No two others see the same port, so B tells no public address at all, and nobody sends it a packet."},
+    {"ADM/EIF/random",
+     "As ADM/ADF. A stranger's packet would be let in, but be answered from another port, which is no answer "
+     "to him."},
+};
 
-TEST_P(ColdStartGrid, IsDirectWhereThePunchIsAndVerdictsAreTrue) {
+class ColdStartGridLong : public testing::TestWithParam<Cell> {};
+
+TEST_P(ColdStartGridLong, IsDirectWhereThePunchIsAndVerdictsAreTrue) {
   const auto& cell = GetParam();
   const auto scenario = cold_start(notation(cell.a), notation(cell.b),
                                    {{"transports", std::string("[") + cell.transport + "]"}});
@@ -48,19 +67,21 @@ TEST_P(ColdStartGrid, IsDirectWhereThePunchIsAndVerdictsAreTrue) {
   const auto& b = trial.dialability_b;
   EXPECT_EQ(a.truth, is_public(cell.a) ? "public" : "private") << told(trial);
   EXPECT_EQ(b.truth, is_public(cell.b) ? "public" : "private") << told(trial);
-  const bool verdicts_are_true = a.verdict == a.truth && b.verdict == b.truth;
-  // Whom anybody can dial needs no punch.
+  const auto exception = exceptions.find(notation(cell.b));
+  EXPECT_EQ(b.verdict != b.truth, exception != exceptions.end()) << told(trial);
+  if (exception != exceptions.end()) {
+    EXPECT_EQ(trial.outcome, world::Outcome::no_connection) << exception->second << told(trial);
+    EXPECT_EQ(trial.cause, world::Cause::verdict_wrong) << exception->second << told(trial);
+    return;
+  }
+  // Whom anybody can dial needs no punch. What A takes itself for is of no account: it is B that is looked for, and that
+  // punches.
   const bool should = punched(cell) || is_public(cell.a) || is_public(cell.b);
-  if (should && verdicts_are_true) EXPECT_TRUE(is_direct(trial)) << told(trial);
-  if (is_direct(trial)) return;
-  // In the right phase: who has a connection fails at the punch, and who has none took itself for public.
-  if (trial.relayed_after) {
+  EXPECT_EQ(is_direct(trial), should) << told(trial);
+  if (!should) {
+    EXPECT_TRUE(trial.relayed_after) << told(trial);
     EXPECT_TRUE(trial.outcome == world::Outcome::failed || trial.outcome == world::Outcome::no_stream)
         << told(trial);
-  } else {
-    EXPECT_EQ(trial.outcome, world::Outcome::no_connection) << told(trial);
-    EXPECT_EQ(trial.cause, world::Cause::verdict_wrong) << told(trial);
-    EXPECT_NE(b.verdict, b.truth) << told(trial);
   }
 }
 
@@ -80,7 +101,7 @@ std::string cell_name(const testing::TestParamInfo<Cell>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Nats, ColdStartGrid, testing::ValuesIn(all_cells()), cell_name);
+INSTANTIATE_TEST_SUITE_P(Nats, ColdStartGridLong, testing::ValuesIn(all_cells()), cell_name);
 
 }  // namespace
 }  // namespace flaresim::test

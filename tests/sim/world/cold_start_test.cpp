@@ -130,6 +130,49 @@ TEST(FromAColdStart, InOneHomeFindsThePeerByMulticast) {
   EXPECT_FALSE(took(trial, Phase::reservation)) << told(trial);
 }
 
+world::Scenario in_one_home(const std::string& topology, const std::string& transport,
+                            const std::string& reversal_to_private, const std::string& reachability) {
+  return load("scenarios/pair.yaml",
+              from_a_cold_start({{"topology", topology},
+                                 {"transports", transport},
+                                 {"protocol.reachability", reachability},
+                                 {"protocol.reversal_to_private", reversal_to_private}}));
+}
+
+class ColdStartInOneHome : public testing::TestWithParam<const char*> {};
+
+TEST_P(ColdStartInOneHome, ConnectsByThePrivateAddressThatIdentifyTellsOverTheRelay) {
+  const auto trial = run(in_one_home("same-lan", GetParam(), "true", "v1"));
+  EXPECT_EQ(trial.outcome, Outcome::connection_reversed) << told(trial);
+  EXPECT_TRUE(trial.relayed_after) << told(trial);
+  EXPECT_FALSE(events_of(trial, "B", "dcutr.reverse").empty()) << told(trial);
+  EXPECT_TRUE(events_of(trial, "B", "mdns.found").empty()) << told(trial);
+}
+
+TEST_P(ColdStartInOneHome, ReversesNothingOnceV2HasWithdrawnThePublicAddresses) {
+  // Who tells no public address is never dialled back, as in go-libp2p, at private ones neither.
+  const auto trial = run(in_one_home("same-lan", GetParam(), "true", "both"));
+  EXPECT_EQ(trial.outcome, Outcome::failed) << told(trial);
+  EXPECT_TRUE(events_of(trial, "B", "dcutr.reverse").empty()) << told(trial);
+}
+
+TEST_P(ColdStartInOneHome, FailsAtThePunchIfTheRouterDoesNotHairpin) {
+  const auto trial = run(in_one_home("same-lan", GetParam(), "false", "both"));
+  EXPECT_EQ(trial.outcome, Outcome::failed) << told(trial);
+  EXPECT_EQ(trial.cause, Cause::silence) << told(trial);
+}
+
+TEST_P(ColdStartInOneHome, PunchesThroughARouterThatHairpins) {
+  const auto trial = run(in_one_home("same-lan-hairpin", GetParam(), "false", "both"));
+  EXPECT_TRUE(is_direct(trial)) << told(trial);
+  EXPECT_TRUE(trial.relayed_after) << told(trial);
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, ColdStartInOneHome, testing::Values("[tcp]", "[quic]"),
+                         [](const auto& transport) {
+                           return std::string(transport.param) == "[tcp]" ? "Tcp" : "Quic";
+                         });
+
 TEST(FromAColdStart, FollowsFromSeedAndIndexAlone) {
   const auto scenario = cold_start("port-restricted", "port-restricted");
   const auto one = run(scenario, 3);

@@ -162,6 +162,7 @@ protocol:
   reachability: v2
   relay_choice: xor-closest
   mdns: true
+  reversal_to_private: true
   connections: {low: 3, high: 9, grace: 5 s}
 events: [{at: 60 s, peer: relays-of-b, do: stop}])";
 
@@ -174,6 +175,7 @@ TEST(Scenario, AColdStartHasKeysOfItsOwn) {
   EXPECT_EQ(scenario->protocol.reachability, ReachabilityFrom::v2);
   EXPECT_EQ(scenario->protocol.relay_choice, RelayChoice::xor_closest);
   EXPECT_TRUE(scenario->protocol.mdns);
+  EXPECT_TRUE(scenario->protocol.reversal_to_private);
   EXPECT_EQ(scenario->protocol.connections, (ConnectionsSpec{3, 9, 5s}));
   ASSERT_EQ(scenario->events.size(), 1u);
   EXPECT_EQ(scenario->events[0].action, ChangeAction::stop);
@@ -206,7 +208,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "4:18: unknown key 'regoin' in peers.b; did you mean 'region'?"},
         Complaint{"UnknownPeer", "name: t\npeers: {a: {}, b: {}, c: {}}\n", "2:23: unknown key 'c' in peers"},
         Complaint{"UnknownDiscovery", with("discovery: cold-stat"),
-                  "3:12: unknown way of discovery 'cold-stat'; did you mean 'cold-start'?"},
+                  "3:12: there is no way of discovery 'cold-stat'; did you mean 'cold-start'?"},
         Complaint{"MoreBootstrapNodesThanNodes",
                   with("discovery: cold-start\nbootstrap: 3\nrelays: {count: 2}"),
                   "4:12: 3 bootstrap nodes, but relays.count is 2"},
@@ -215,16 +217,16 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"ObserversOfAColdStart", with("discovery: cold-start\nrelays: {count: 9}\nobservers: 2"),
                   "3:12: a cold start has no observers"},
         Complaint{"UnknownRelayChoice", with("protocol: {relay_choice: closest}"),
-                  "3:26: unknown choice of relays 'closest'"},
+                  "3:26: there is no choice of relays 'closest'"},
         Complaint{"UnknownKeyOfConnections", with("protocol: {connections: {lo: 3}}"),
                   "3:26: unknown key 'lo' in protocol.connections"},
         Complaint{"LowAboveHigh", with("protocol: {connections: {low: 9, high: 5}}"), "3:31: expected"},
         Complaint{"RelaysOfAFixedWorld", with("events: [{at: 1 s, peer: relays-of-b, do: stop}]"),
-                  "3:26: unknown peer 'relays-of-b'"},
+                  "3:26: there is no peer 'relays-of-b'"},
         Complaint{"RelaysThatMove",
                   with("discovery: cold-start\nrelays: {count: 9}\n"
                        "events: [{at: 1 s, peer: relays-of-b, do: move}]"),
-                  "5:43: unknown event 'move'"},
+                  "5:43: there is no event 'move'"},
         Complaint{"AStopOfAnInterface", with("events: [{at: 1 s, peer: a, do: stop, interface: 1}]"),
                   "3:50: a peer stops on all of its interfaces"},
         Complaint{"UnknownKeyOfRelays", with("relays: {cuont: 2}"),
