@@ -37,8 +37,8 @@ bool punched(const Cell& cell) {
   return cell.quic() ? punched_over_quic(cell.a, cell.b) : predict_tcp(cell.a, cell.b) == Verdict::punched;
 }
 
-/// NATs of B that end the trial before any punch, whatever A has: B takes itself for public, which it is not, and so looks
-/// for no relay. The packets: the server that dials back does so from the address that B has asked, to the port that it
+/// NATs of B that end the trial before any punch, unless B reaches A: B takes itself for public, which it is not, and so
+/// looks for no relay. The packets: the server that dials back does so from the address that B has asked, to the port that it
 /// sees of B.
 const std::map<std::string, const char*> exceptions{
     {"EIM/ADF/random",
@@ -68,21 +68,28 @@ TEST_P(ColdStartGridLong, IsDirectWhereThePunchIsAndVerdictsAreTrue) {
   EXPECT_EQ(a.truth, is_public(cell.a) ? "public" : "private") << told(trial);
   EXPECT_EQ(b.truth, is_public(cell.b) ? "public" : "private") << told(trial);
   const auto exception = exceptions.find(notation(cell.b));
-  EXPECT_EQ(b.verdict != b.truth, exception != exceptions.end()) << told(trial);
+  if (b.verdict == "public") {
+    EXPECT_TRUE(is_public(cell.b) || exception != exceptions.end()) << told(trial);
+  }
+  // Whom anybody can dial needs no punch.
+  const bool should = punched(cell) || is_public(cell.a) || is_public(cell.b);
+  if (is_direct(trial)) {
+    // More than a punch gives is due to A alone, which takes itself for public, so that it serves the DHT and tells its
+    // address: B dials it plainly, as the client, before and beside the punch. Behind EIM/ADF, B's SYNs to A's port are
+    // dropped as filtered until A's own, in the punch, have made B's address known; the next one is let in, from
+    // whatever port, and B waits for no first word.
+    EXPECT_TRUE(should || a.verdict == "public") << told(trial);
+    return;
+  }
   if (exception != exceptions.end()) {
     EXPECT_EQ(trial.outcome, world::Outcome::no_connection) << exception->second << told(trial);
     EXPECT_EQ(trial.cause, world::Cause::verdict_wrong) << exception->second << told(trial);
     return;
   }
-  // Whom anybody can dial needs no punch. What A takes itself for is of no account: it is B that is looked for, and that
-  // punches.
-  const bool should = punched(cell) || is_public(cell.a) || is_public(cell.b);
-  EXPECT_EQ(is_direct(trial), should) << told(trial);
-  if (!should) {
-    EXPECT_TRUE(trial.relayed_after) << told(trial);
-    EXPECT_TRUE(trial.outcome == world::Outcome::failed || trial.outcome == world::Outcome::no_stream)
-        << told(trial);
-  }
+  EXPECT_FALSE(should) << told(trial);
+  EXPECT_TRUE(trial.relayed_after) << told(trial);
+  EXPECT_TRUE(trial.outcome == world::Outcome::failed || trial.outcome == world::Outcome::no_stream)
+      << told(trial);
 }
 
 std::vector<Cell> all_cells() {
