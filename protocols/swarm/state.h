@@ -93,7 +93,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   ConnectionPtr best(const multiformats::PeerId& peer, bool direct_only) const;
   std::size_t connections_to(const multiformats::PeerId& peer) const;
   void add(const ConnectionPtr& connection);
-  void remove(const ConnectionPtr& connection);
+  void remove(const ConnectionPtr& connection, std::error_code why);
   const ConnectionPtr& preferred(const ConnectionPtr& older, const ConnectionPtr& newer) const;
   void drop_duplicate(const ConnectionPtr& newcomer);
   /// Our TCP listening port for this address family.

@@ -18,6 +18,7 @@ Swarm::State::State(io::Network& on, crypto::PrivateKey key, SwarmProfile with)
       id(identity.public_key().peer_id()),
       profile(with),
       random(on.random(profile.random_stream)),
+      peers(on.scheduler(), with.peers),
       addresses(with.observed),
       tcp_dial_ended(on.scheduler()),
       backoff(with.backoff),
@@ -62,6 +63,7 @@ std::size_t Swarm::State::connections_to(const PeerId& peer) const {
 void Swarm::State::add(const ConnectionPtr& connection) {
   connections.push_back(connection);
   backoff.forget(connection->remote());
+  peers.set_connected(connection->remote(), true);
   say(connection->relayed() ? "connected.relayed" : "connected",
       connection->facts().remote_address.to_string());
   io::spawn(scheduler.executor(), serve(shared_from_this(), connection));
@@ -99,10 +101,11 @@ void Swarm::State::drop_duplicate(const ConnectionPtr& newcomer) {
   }
 }
 
-void Swarm::State::remove(const ConnectionPtr& connection) {
+void Swarm::State::remove(const ConnectionPtr& connection, std::error_code why) {
   std::erase(connections, connection);
+  if (connections_to(connection->remote()) == 0) peers.set_connected(connection->remote(), false);
   addresses.forget(connection->facts().id);
-  say("disconnected", connection->facts().remote_address.to_string());
+  say("disconnected", connection->facts().remote_address.to_string() + ": " + why.message());
   for (const auto& callback : when_disconnected) callback(connection);
 }
 
@@ -140,12 +143,12 @@ io::Task<> Swarm::State::accept_connection(Ptr self, std::shared_ptr<io::StreamS
 }
 
 io::Task<> Swarm::State::serve(Ptr self, ConnectionPtr connection) {
-  for (;;) {
-    auto stream = co_await connection->muxed_->accept_stream();
-    if (!stream) break;
+  auto stream = co_await connection->muxed_->accept_stream();
+  while (stream) {
     io::spawn(self->scheduler.executor(), serve_stream(self, connection, std::move(*stream)));
+    stream = co_await connection->muxed_->accept_stream();
   }
-  self->remove(connection);
+  self->remove(connection, stream.error());
 }
 
 io::Task<> Swarm::State::serve_stream(Ptr self, ConnectionPtr connection, io::StreamPtr stream) {

@@ -54,6 +54,7 @@ struct SwarmProfile {
   negotiation::MultistreamProfile multistream;
   muxer::YamuxProfile yamux;
   ObservedAddressProfile observed;
+  PeerStoreProfile peers;
   io::Duration tcp_connect_limit =
       std::chrono::seconds(5);  // go-libp2p p2p/transport/tcp defaultConnectTimeout
   io::Duration dial_limit =
