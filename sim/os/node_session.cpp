@@ -78,7 +78,7 @@ class NodeSession {
     if (options_.dht) join_dht();
     interrupts_.async_wait([this](const auto& error, int) {
       // A node without a task ends well when it is stopped; a task that is interrupted was not done.
-      if (!error) end(!has_task());
+      if (!error) end(carried_out_ || !has_task());
     });
     io::spawn(scheduler_.executor(), carry_out());
     scheduler_.run();
@@ -102,6 +102,11 @@ class NodeSession {
   io::Task<> identify(ConnectionPtr connection);
   std::vector<Multiaddr> named(const std::vector<Multiaddr>& addresses) const;
   bool has_task() const { return options_.dial || !options_.dht_tasks.empty(); }
+  /// Who provides something stays.
+  bool provides() const {
+    return std::ranges::any_of(options_.dht_tasks,
+                               [](const DhtTask& task) { return task.kind == DhtTask::Kind::provide; });
+  }
   void end(bool success);
   void shut_down();
 
@@ -111,6 +116,7 @@ class NodeSession {
   node::Node node_;
   io::Signal connected_;
   boost::asio::signal_set interrupts_;
+  bool carried_out_ = false;
   std::optional<bool> succeeded_;
 };
 
@@ -160,7 +166,8 @@ io::Task<> NodeSession::carry_out() {
     if (!co_await ask_dht(task)) success = false;
   }
   if (success && options_.dial) success = co_await visit(*options_.dial);
-  if (!success || has_task()) end(success);
+  carried_out_ = success;
+  if (!success || (has_task() && !provides())) end(success);
 }
 
 void NodeSession::join_dht() {

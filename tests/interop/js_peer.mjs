@@ -3,12 +3,17 @@
 //
 //   node js_peer.mjs [--listen MULTIADDR]... [--transport tcp|quic]... [--security noise|tls]...
 //                    [--key-type Ed25519|secp256k1|RSA] [--relay-service] [--reserve MULTIADDR]...
-//                    [--announce MULTIADDR]... [--dcutr]
+//                    [--announce MULTIADDR]... [--dcutr] [--dht client|server]
 //
 // Commands:
 //   {"command": "dial", "address": MULTIADDR, "pings": N}    connect, then ping N times
 //   {"command": "hang_up", "peer": PEER}
 //   {"command": "handle", "protocol": NAME}                  answer to one protocol more, which identify pushes
+//   {"command": "put", "key": TEXT, "value": TEXT}           of the DHT, as are those that follow
+//   {"command": "get", "key": TEXT}
+//   {"command": "provide", "content": TEXT}                  the SHA-256 of the text
+//   {"command": "find_providers", "content": TEXT}
+//   {"command": "find_peer", "peer": PEER}
 
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -17,6 +22,7 @@ import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { dcutr } from '@libp2p/dcutr'
 import { identify, identifyPush } from '@libp2p/identify'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
@@ -25,6 +31,9 @@ import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
 
 const TRANSPORTS = { tcp, quic }
 const SECURITIES = { noise, tls }
@@ -40,14 +49,30 @@ const { values: options } = parseArgs({
     'relay-service': { type: 'boolean', default: false },
     reserve: { ...repeatable, default: [] },
     announce: { ...repeatable, default: [] },
-    dcutr: { type: 'boolean', default: false }
+    dcutr: { type: 'boolean', default: false },
+    dht: { type: 'string' }
   }
 })
 
 const print = (event, members) => process.stdout.write(`${JSON.stringify({ event, ...members })}\n`)
 const texts = (values) => (values ?? []).map(String)
 const patience = () => AbortSignal.timeout(PATIENCE_MS)
+const bytesOf = (text) => new TextEncoder().encode(text)
+const textOf = (bytes) => new TextDecoder().decode(bytes)
+const cidOf = async (content) => CID.createV1(raw.code, await sha256.digest(bytesOf(content)))
 const pathOf = (connection) => texts([connection.remoteAddr])[0].includes('/p2p-circuit') ? 'relayed' : 'direct'
+
+// Values under /flaresim/ are whatever they are, and addresses of loopback are as good as any.
+const dht = () => kadDHT({
+  protocol: '/ipfs/kad/1.0.0',
+  clientMode: options.dht === 'client',
+  peerInfoMapper: passthroughMapper,
+  // What is asked waits for the first lookup of itself that knew anybody, which else comes once in five minutes.
+  initialQuerySelfInterval: 500,
+  querySelfInterval: 500,
+  validators: { flaresim: async () => {} },
+  selectors: { flaresim: () => 0 }
+})
 
 const node = await createLibp2p({
   start: false,
@@ -68,7 +93,8 @@ const node = await createLibp2p({
     identifyPush: identifyPush(),
     ping: ping(),
     ...(options['relay-service'] ? { relay: circuitRelayServer() } : {}),
-    ...(options.dcutr ? { dcutr: dcutr() } : {})
+    ...(options.dcutr ? { dcutr: dcutr() } : {}),
+    ...(options.dht == null ? {} : { dht: dht() })
   }
 })
 
@@ -119,6 +145,38 @@ const commands = {
   },
   async handle ({ protocol }) {
     await node.handle(protocol, (stream) => stream.abort(new Error('nothing to say')))
+  },
+  async put ({ key, value }) {
+    let answers = 0
+    for await (const event of node.services.dht.put(bytesOf(key), bytesOf(value), { signal: patience() })) {
+      if (event.name === 'PEER_RESPONSE' && event.messageName === 'PUT_VALUE') answers += 1
+    }
+    print('stored', { key, peers: answers })
+  },
+  async get ({ key }) {
+    for await (const event of node.services.dht.get(bytesOf(key), { signal: patience() })) {
+      if (event.name === 'VALUE') return print('value', { key, value: textOf(event.value), from: String(event.from) })
+    }
+    throw new Error('no value')
+  },
+  async provide ({ content }) {
+    for await (const event of node.services.dht.provide(await cidOf(content), { signal: patience() })) {
+      if (event.name === 'QUERY_ERROR') print('query_error', { error: event.error.message })
+    }
+    print('provided', { content })
+  },
+  async find_providers ({ content }) {
+    const peers = []
+    for await (const event of node.services.dht.findProviders(await cidOf(content), { signal: patience() })) {
+      if (event.name === 'PROVIDER') peers.push(...event.providers.map(({ id }) => String(id)))
+    }
+    print('providers', { content, peers })
+  },
+  async find_peer ({ peer }) {
+    for await (const event of node.services.dht.findPeer(peerIdFromString(peer), { signal: patience() })) {
+      if (event.name === 'FINAL_PEER') return print('found', { peer, addresses: texts(event.peer.multiaddrs) })
+    }
+    throw new Error('not found')
   }
 }
 
