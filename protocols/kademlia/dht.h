@@ -112,13 +112,14 @@ struct DhtCounters {
 ///    protocol away and resets streams that others have open to us.
 /// 2. Only peers that speak the server's protocol, as identify tells, and answered us once, are in the table. They
 ///    leave it when they stop to speak it, or do not answer.
-/// 3. A lookup asks the `alpha` closest peers it knows at a time, until the `beta` closest have answered, then all of
-///    the `k` closest. It dials directly: neither through relays, nor does it use connections that go through them.
+/// 3. A lookup asks the `alpha` closest peers it knows at a time, until the `beta` closest have answered, then once
+///    those of the `k` closest that it knows by then. It dials directly: neither through relays, nor does it use connections that go through them.
 /// 4. Whoever asks for a peer is told that peer's addresses, if we know any, though it is no server and reached only
 ///    through a relay.
 /// 5. The table is filled by lookups: at first, when our addresses change, and again and again (see `refresh`).
 /// 6. Peers in the table are tagged `kbucket`; those that share no more than one bit with us are protected.
-/// 7. After `stop`, everything that was pending ends as soon as the scheduler runs, except dials, which the swarm ends.
+/// 7. After `stop`, everything that was pending ends as soon as the scheduler runs, except dials, which the swarm ends, and
+///    streams that are being opened, which end by themselves within `request_limit`.
 ///
 /// Source: libp2p/specs kad-dht/README.md; go-libp2p-kad-dht.
 class Dht {
