@@ -12,6 +12,10 @@ using support::framed;
 using support::joined;
 using support::number_field;
 using support::Peer;
+using testing::AllOf;
+using testing::Each;
+using testing::Ge;
+using testing::Le;
 
 // The wire by hand: libp2p/specs autonat/autonat-v2.md, "RPC Messages".
 constexpr std::uint64_t nonce = 0x0123456789abcdef;
@@ -51,6 +55,26 @@ struct V2ServerTest : testing::Test {
       wanted |= std::uint64_t((*price)[i] & 0x7f) << (7 * (i - 5));
     return wanted;
   }
+  /// Sends as many bytes of dial data.
+  void pay(const io::StreamPtr& stream, std::uint64_t bytes) {
+    while (bytes > 0) {
+      // No chunk but the very last may have fewer than 100.
+      const auto size = bytes > 4096 + 100 ? 4096 : bytes;
+      ASSERT_TRUE(world.run(support::write_all(stream, chunk(size))));
+      bytes -= size;
+    }
+  }
+  /// From the arrival of the last byte of dial data to the dial that it pays.
+  double seconds_before_paid_dial() {
+    io::StreamPtr stream;
+    pay(stream, open_paid(stream));
+    const auto arrives = world.scheduler.now() + one_way;
+    const auto dials = world.internet.syns.size();
+    EXPECT_TRUE(world.scheduler.run_until([&] { return world.internet.syns.size() > dials; }, 1min));
+    const auto dialled = world.internet.syns.back().at;
+    EXPECT_EQ(world.run(support::read_frame(stream)), answer(1, 100));
+    return std::chrono::duration<double>(dialled - arrives).count();
+  }
   void SetUp() override {
     user.swarm().handle(std::string(v2_dial_back_protocol),
                         [this](swarm::IncomingStream in) { return take(this, std::move(in)); });
@@ -65,6 +89,7 @@ struct V2ServerTest : testing::Test {
     (void)co_await in.stream->close_write();
   }
 
+  static constexpr auto one_way = 10ms;
   AutonatWorld world;
   Peer& server = world.add("1.1.1.1");
   Peer& user = world.add("2.2.2.2");
@@ -131,14 +156,39 @@ TEST_F(V2ServerTest, WantsDataBeforeItDialsAnotherIp) {
   EXPECT_GE(wanted, 30000u);
   EXPECT_LE(wanted, 100000u);
   const auto dials = world.internet.syns.size();
-  for (std::uint64_t sent = 0; sent + 4096 < wanted; sent += 4096) {
-    ASSERT_TRUE(world.run(support::write_all(stream, chunk(4096))));
-  }
-  world.scheduler.run_for(4s);
+  pay(stream, wanted - 1);
+  world.scheduler.run_for(5s);
+  EXPECT_EQ(service->counters().dial_data_bytes, wanted - 1);
   EXPECT_EQ(world.internet.syns.size(), dials);
-  ASSERT_TRUE(world.run(support::write_all(stream, chunk(4096))));
+  pay(stream, 1);
+  ASSERT_TRUE(world.scheduler.run_until([&] { return world.internet.syns.size() > dials; }, 3s + one_way));
+  EXPECT_EQ(service->counters().dial_data_bytes, wanted);
+  EXPECT_EQ(world.internet.syns.back().to.address, boost::asio::ip::make_address("7.7.7.7"));
   EXPECT_EQ(world.run(support::read_frame(stream)), answer(1, 100));
-  EXPECT_GE(service->counters().dial_data_bytes, wanted);
+}
+
+TEST_F(V2ServerTest, WaitsARandomTimeUpToThreeSecondsOnceItHasTheData) {
+  std::vector<double> waited;
+  for (int i = 0; i < 12; ++i) waited.push_back(seconds_before_paid_dial());
+  EXPECT_THAT(waited, Each(AllOf(Ge(0), Le(3))));
+  EXPECT_LT(*std::ranges::min_element(waited), 1);
+  EXPECT_GT(*std::ranges::max_element(waited), 2);
+}
+
+TEST_F(V2ServerTest, DialsInTheInstantOfTheLastByteWhenItNeedNotWait) {
+  service.reset();
+  service = world.v2_server(server, {.max_dial_wait = 0s});
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(seconds_before_paid_dial(), 0);
+}
+
+TEST_F(V2ServerTest, DialsTheIpThatAsksAtOnce) {
+  const auto stream = world.open(user, server, v2_dial_request_protocol);
+  const auto dials = world.internet.syns.size();
+  ASSERT_TRUE(world.run(support::write_all(stream, request({"/ip4/2.2.2.2/tcp/4001"}))));
+  const auto written = world.scheduler.now();
+  world.scheduler.run_for(one_way);
+  ASSERT_EQ(world.internet.syns.size(), dials + 1);
+  EXPECT_EQ(world.internet.syns.back().at, written + one_way);
 }
 
 TEST_F(V2ServerTest, ResetsOnTinyChunks) {
@@ -163,6 +213,48 @@ TEST_F(V2ServerTest, RejectsTheThirdRequestAtATime) {
 TEST_F(V2ServerTest, RejectsTheThirteenthRequestWithinAMinute) {
   for (int i = 0; i < 12; ++i) EXPECT_EQ(asked(request({"/ip4/2.2.2.2/tcp/4001"})), answer(0, 200));
   EXPECT_EQ(asked(request({"/ip4/2.2.2.2/tcp/4001"})), refusal(100));
+}
+
+/// What one request is answered.
+io::Task<io::Result<io::Bytes>> one_request(swarm::ConnectionPtr connection, io::Bytes bytes) {
+  std::vector<std::string> protocols(1, std::string(v2_dial_request_protocol));
+  const auto opened = co_await connection->open_stream(std::move(protocols));
+  if (!opened) co_return tl::unexpected(opened.error());
+  const auto written = co_await opened->stream->write(bytes);
+  if (!written) co_return tl::unexpected(written.error());
+  co_return co_await support::read_frame(opened->stream);
+}
+
+TEST_F(V2ServerTest, TakesSixtyRequestsOfAllPeersInAnyMinute) {
+  const auto ask = [&](Peer& peer) {
+    const auto connection = peer.swarm().connection_to(server.id());
+    return support::start(world.scheduler, one_request(connection, request({"/ip4/192.168.1.1/tcp/4001"})));
+  };
+  std::vector<Peer*> others;
+  for (int i = 1; i <= 6; ++i)
+    world.connect(*others.emplace_back(&world.add("3.3.3." + std::to_string(i))), server);
+
+  const auto began = world.scheduler.now();
+  const auto first = ask(user);
+  ASSERT_TRUE(world.scheduler.run_until([&] { return service->counters().requests == 1; }));
+  const auto counted = world.scheduler.now();
+  for (int i = 1; i < 60; ++i) {
+    const auto each = ask(*others[i % others.size()]);
+    world.scheduler.run_for(100ms);
+    EXPECT_EQ(each.value(), refusal(101)) << i;
+  }
+  EXPECT_EQ(first.value(), refusal(101));
+
+  world.scheduler.run_for(began + 60s - 1ms - world.scheduler.now());
+  const auto too_early = ask(user);
+  world.scheduler.run_for(1ms);
+  const auto in_time = ask(*others[0]);  // `counted` is a minute ago when it arrives
+  world.scheduler.run_for(1ms);
+  const auto too_many = ask(*others[1]);
+  world.scheduler.run_for(counted - began + 1s);
+  EXPECT_EQ(too_early.value(), refusal(100));
+  EXPECT_EQ(in_time.value(), refusal(101));
+  EXPECT_EQ(too_many.value(), refusal(100));
 }
 
 TEST_F(V2ServerTest, ResetsOnWhatIsNoRequest) {
