@@ -13,13 +13,8 @@ using support::Faults;
 using support::Peer;
 using support::World;
 
-/// A relay, and two peers that meet on it and punch, while their messages are spoilt. What is left behind when it ends
-/// is what `World` looks for.
-std::uint64_t meet(const FaultProfile& profile, std::uint64_t seed) {
-  World world;
-  Faults faults(world.scheduler, profile, seed);
-  NodeProfile with;
-  with.swarm.muxer_tap = [&](muxer::MuxedConnectionPtr muxed) { return faults.tap(std::move(muxed)); };
+/// A relay, and two peers that meet on it and punch.
+void meet(World& world, const NodeProfile& with) {
   auto& relay = world.add("9.9.9.9", "", with);
   auto& a = world.add("192.168.0.2", "1.1.1.1", with);
   auto& b = world.add("192.168.0.2", "2.2.2.2", with);
@@ -39,7 +34,18 @@ std::uint64_t meet(const FaultProfile& profile, std::uint64_t seed) {
   EXPECT_TRUE(joining.done());
   EXPECT_TRUE(meeting.done());
   EXPECT_EQ(a.node.hole_puncher().active() + b.node.hole_puncher().active(), 0u);
-  return faults.spoilt();
+}
+
+/// While their messages are spoilt. What is left behind when it ends is what `World` looks for.
+std::uint64_t meet(const FaultProfile& profile, std::uint64_t seed) {
+  World world;
+  const auto faults = std::make_shared<Faults>(world.scheduler, profile, seed);
+  NodeProfile with;
+  with.swarm.muxer_tap = [faults](muxer::MuxedConnectionPtr muxed) { return faults->tap(std::move(muxed)); };
+  meet(world, with);
+  world.end();
+  EXPECT_EQ(faults->streams(), 0u);
+  return faults->spoilt();
 }
 
 class SpoiltMessages : public testing::TestWithParam<std::pair<const char*, FaultProfile>> {};

@@ -3,53 +3,55 @@
 #include <utility>
 
 namespace flaresim::support {
-namespace {
 
-class FaultyStream final : public io::Stream {
+class Faults::Stream final : public io::Stream {
  public:
-  FaultyStream(Faults& faults, io::StreamPtr below) : faults_(faults), below_(std::move(below)) {}
+  Stream(std::shared_ptr<Faults> faults, io::StreamPtr below)
+      : faults_(std::move(faults)), below_(std::move(below)) {
+    ++faults_->streams_;
+  }
+  ~Stream() override { --faults_->streams_; }
 
   io::Task<io::Result<std::size_t>> read(std::span<std::uint8_t> into) override { return below_->read(into); }
-  io::Task<io::Result<>> write(io::BytesView bytes) override { return faults_.write(below_, bytes); }
+  io::Task<io::Result<>> write(io::BytesView bytes) override { return faults_->write(below_, bytes); }
   io::Task<io::Result<>> close_write() override { return below_->close_write(); }
   void reset(std::error_code why) override { below_->reset(why); }
   using io::Stream::reset;
 
  private:
-  Faults& faults_;
+  std::shared_ptr<Faults> faults_;
   io::StreamPtr below_;
 };
 
-class FaultyMuxer final : public muxer::MuxedConnection {
+class Faults::Muxer final : public muxer::MuxedConnection {
  public:
-  FaultyMuxer(Faults& faults, muxer::MuxedConnectionPtr below) : faults_(faults), below_(std::move(below)) {}
+  Muxer(std::shared_ptr<Faults> faults, muxer::MuxedConnectionPtr below)
+      : faults_(std::move(faults)), below_(std::move(below)) {}
 
   io::Task<io::Result<io::StreamPtr>> open_stream() override {
-    return wrapped(&faults_, below_->open_stream());
+    return wrapped(faults_, below_->open_stream());
   }
   io::Task<io::Result<io::StreamPtr>> accept_stream() override {
-    return wrapped(&faults_, below_->accept_stream());
+    return wrapped(faults_, below_->accept_stream());
   }
   void close(std::error_code why) override { below_->close(why); }
   bool closed() const override { return below_->closed(); }
   std::size_t streams() const override { return below_->streams(); }
 
  private:
-  static io::Task<io::Result<io::StreamPtr>> wrapped(Faults* faults,
+  static io::Task<io::Result<io::StreamPtr>> wrapped(std::shared_ptr<Faults> faults,
                                                      io::Task<io::Result<io::StreamPtr>> below) {
     auto stream = co_await std::move(below);
     if (!stream) co_return stream;
-    co_return std::make_shared<FaultyStream>(*faults, std::move(*stream));
+    co_return std::make_shared<Stream>(std::move(faults), std::move(*stream));
   }
 
-  Faults& faults_;
+  std::shared_ptr<Faults> faults_;
   muxer::MuxedConnectionPtr below_;
 };
 
-}  // namespace
-
 muxer::MuxedConnectionPtr Faults::tap(muxer::MuxedConnectionPtr muxed) {
-  return std::make_shared<FaultyMuxer>(*this, std::move(muxed));
+  return std::make_shared<Muxer>(shared_from_this(), std::move(muxed));
 }
 
 bool Faults::strikes(double probability) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace flaresim::support {
 
@@ -65,20 +66,45 @@ std::vector<io::TimePoint> Peer::times_of(std::string_view what) const {
   return out;
 }
 
-World::~World() {
+void World::end(io::Duration settling) {
+  if (std::exchange(ended_, true)) return;
   for (const auto& peer : peers) peer->node.shut_down();
-  scheduler.run_for(10s);
-  for (const auto& peer : peers) {
-    EXPECT_EQ(peer->swarm().connections().size(), 0u);
-    EXPECT_EQ(peer->node.hole_puncher().active(), 0u);
-    EXPECT_EQ(peer->node.relay_client().reservations().size(), 0u);
-    EXPECT_EQ(peer->host.listeners(), 0u);
-    if (const auto* relay = peer->node.relay_service()) {
-      EXPECT_EQ(relay->reservations(), 0u);
-      EXPECT_EQ(relay->circuits(), 0u);
-    }
-  }
+  scheduler.run_for(settling);
+  for (const auto& peer : peers) expect_nothing_left(*peer);
   EXPECT_EQ(scheduler.armed_timers(), 0u);
+}
+
+void World::expect_nothing_left(Peer& peer) {
+  auto& node = peer.node;
+  EXPECT_EQ(peer.swarm().connections().size(), 0u);
+  for (const auto& other : peers) EXPECT_FALSE(peer.swarm().is_dialling(other->id()));
+  EXPECT_EQ(node.hole_puncher().active(), 0u);
+  EXPECT_EQ(node.relay_client().reservations().size(), 0u);
+  EXPECT_EQ(peer.host.listeners(), 0u);
+  EXPECT_EQ(peer.host.open_sockets(), 0u);
+  if (const auto* relay = node.relay_service()) {
+    EXPECT_EQ(relay->reservations(), 0u);
+    EXPECT_EQ(relay->circuits(), 0u);
+  }
+  if (const auto* dht = node.dht()) {
+    EXPECT_EQ(dht->active(), 0u);
+  }
+  if (const auto* client = node.autonat_v1()) {
+    EXPECT_EQ(client->active(), 0u);
+  }
+  if (const auto* client = node.autonat_v2()) {
+    EXPECT_EQ(client->active(), 0u);
+  }
+  if (const auto* server = node.autonat_v1_server()) {
+    EXPECT_EQ(server->active(), 0u);
+  }
+  if (const auto* server = node.autonat_v2_server()) {
+    EXPECT_EQ(server->active(), 0u);
+  }
+  if (const auto* finder = node.auto_relay()) {
+    EXPECT_FALSE(finder->running());
+    EXPECT_TRUE(finder->relays().empty());
+  }
 }
 
 Peer& World::add(const std::string& address, const std::string& outside, const node::NodeProfile& profile,

@@ -39,11 +39,14 @@ struct Peer {
   std::vector<Event> events;
 };
 
-/// Nodes in a memory internet. Destroying it shuts all down, and expects that nothing is left behind.
+/// Nodes in a memory internet. Its end, at the latest with it, shuts all down, and expects that nothing is left behind.
 class World {
  public:
   World() : internet(scheduler) {}
-  ~World();
+  ~World() { end(); }
+
+  /// What is held up from without, such as a message that is late, has `settling` to come.
+  void end(io::Duration settling = std::chrono::seconds(10));
 
   Peer& add(const std::string& address, const std::string& outside = "",
             const node::NodeProfile& profile = {}, std::uint16_t port = 4001);
@@ -61,6 +64,11 @@ class World {
   TestScheduler scheduler;
   MemoryInternet internet;
   std::vector<std::unique_ptr<Peer>> peers;
+
+ private:
+  void expect_nothing_left(Peer& peer);
+
+  bool ended_ = false;
 };
 
 /// Protobuf and framing by hand, as the specifications draw them.
