@@ -1,9 +1,12 @@
 #include "protocols/crypto/envelope.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "protocols/crypto/envelope.pb.h"
 #include "protocols/multiformats/error_table.h"
+#include "protocols/multiformats/multihash.h"
 #include "protocols/multiformats/varint.h"
 
 namespace flaresim::crypto {
@@ -23,6 +26,39 @@ io::Bytes signed_content(const EnvelopePurpose& purpose, io::BytesView payload) 
 EnvelopeError key_problem(std::error_code error) {
   const bool unsupported = error == KeyError::unsupported_key_type || error == KeyError::unknown_type;
   return unsupported ? EnvelopeError::unsupported_key : EnvelopeError::bad_public_key;
+}
+
+/// Signatures that have been found good. In a simulation of thousands of peers each of them shows its record to hundreds,
+/// and to verify it costs as much as all else that is done with it.
+class VerifiedSignatures {
+ public:
+  using Digest = multiformats::Sha256;
+
+  bool contains(const Digest& digest) const { return recent_.contains(digest) || older_.contains(digest); }
+  void add(const Digest& digest) {
+    if (recent_.size() >= max_recent) older_ = std::exchange(recent_, {});
+    recent_.insert(digest);
+  }
+
+ private:
+  static constexpr std::size_t max_recent = 1 << 15;  // with as many older ones some 6 MB
+  std::set<Digest> recent_;
+  std::set<Digest> older_;
+};
+
+/// What the signature is of, whose it is, and the signature itself stand for the result: it depends on nothing else.
+io::Result<> verify(const PublicKey& signer, io::BytesView content, io::BytesView signature) {
+  thread_local VerifiedSignatures verified;
+  io::Bytes all;
+  for (const auto part : {io::BytesView(signer.to_message()), content, signature}) {
+    multiformats::append_varint(all, part.size());
+    io::append(all, part);
+  }
+  const auto digest = multiformats::sha256(all);
+  if (verified.contains(digest)) return {};
+  auto result = signer.verify(content, signature);
+  if (result) verified.add(digest);
+  return result;
 }
 
 }  // namespace
@@ -67,7 +103,8 @@ io::Result<Envelope> open_envelope(io::BytesView sealed, std::span<const Envelop
   if (purpose == accepted.end()) return io::fail(EnvelopeError::wrong_payload_type);
 
   const auto payload = io::as_bytes(envelope.payload());
-  const auto verified = signer->verify(signed_content(*purpose, payload), io::as_bytes(envelope.signature()));
+  const auto verified =
+      verify(*signer, signed_content(*purpose, payload), io::as_bytes(envelope.signature()));
   if (!verified) {
     return io::fail(verified.error() == KeyError::bad_signature ? EnvelopeError::bad_signature
                                                                 : key_problem(verified.error()));

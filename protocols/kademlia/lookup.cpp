@@ -54,19 +54,13 @@ io::Task<> Dht::State::run_lookup(Ptr self, LookupPtr lookup) {
   }
 }
 
-/// So that all of the k closest have been asked, and are known to answer.
+/// Until the k closest of whom anybody has heard have answered (libp2p/specs kad-dht/README.md, Peer routing). All of them
+/// are asked at once.
 io::Task<> Dht::State::follow_up(Ptr self, LookupPtr lookup) {
   const auto& all = lookup->candidates;
-  auto waited_for = all.among_closest(self->profile.k, Stage::asked);
-  for (const auto& peer : all.among_closest(self->profile.k, Stage::heard)) {
-    self->start_query(lookup, peer);
-    waited_for.push_back(peer);
-  }
-  const auto is_asked = [&](const PeerId& peer) {
-    const auto* candidate = lookup->candidates.find(peer);
-    return candidate && candidate->stage == Stage::asked;
-  };
-  while (!self->is_ended(*lookup) && std::ranges::any_of(waited_for, is_asked)) {
+  while (!self->is_ended(*lookup)) {
+    for (const auto& peer : all.among_closest(self->profile.k, Stage::heard)) self->start_query(lookup, peer);
+    if (all.among_closest(self->profile.k, Stage::asked).empty()) co_return;
     co_await lookup->news.wait_until(lookup->until);
   }
 }

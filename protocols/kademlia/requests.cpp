@@ -37,27 +37,39 @@ io::Task<io::Result<Message>> Dht::State::request(Ptr self, PeerId peer, Message
   co_return answer;
 }
 
+/// What fails is tried once more: the remote may have ended a stream that was idle for too long, or either of us closed the
+/// connection to make room (go-libp2p-kad-dht internal/net/message_manager.go SendRequest).
 io::Task<io::Result<Message>> Dht::State::try_request(Ptr self, PeerId peer, Message message) {
-  for (;;) {
-    auto stream = self->take_idle(peer);
-    const bool reused = stream != nullptr;
-    if (!reused) {
-      const auto connection = self->swarm->direct_connection_to(peer);
-      if (!connection) co_return io::fail(swarm::Error::not_connected);
-      std::vector<std::string> protocols(1, self->protocol);
-      auto opened = co_await connection->open_stream(std::move(protocols), self->profile.request_limit);
-      if (!opened) co_return tl::unexpected(opened.error());
-      stream = std::move(opened->stream);
-    }
-    auto answer = co_await exchange(self, stream, message);
-    if (answer) {
-      self->keep_idle(peer, std::move(stream));
-      co_return answer;
-    }
-    stream->reset(answer.error());
-    // The remote may have ended a stream that was idle for too long.
-    if (!reused || self->stopped || answer.error() == std::errc::timed_out) co_return answer;
+  auto answer = co_await ask_once(self, peer, message);
+  if (!answer && !self->stopped) answer = co_await ask_once(self, peer, std::move(message));
+  co_return answer;
+}
+
+io::Task<io::Result<Message>> Dht::State::ask_once(Ptr self, PeerId peer, Message message) {
+  const auto stream = co_await stream_to(self, peer);
+  if (!stream) co_return tl::unexpected(stream.error());
+  auto answer = co_await exchange(self, *stream, std::move(message));
+  if (answer) {
+    self->keep_idle(peer, *stream);
+  } else {
+    (*stream)->reset(answer.error());
   }
+  co_return answer;
+}
+
+io::Task<io::Result<io::StreamPtr>> Dht::State::stream_to(Ptr self, PeerId peer) {
+  if (auto kept = self->take_idle(peer)) co_return kept;
+  auto connection = self->swarm->direct_connection_to(peer);
+  if (!connection) {
+    auto addresses = self->direct(self->addresses_of(peer));
+    auto connected = co_await connect(self, peer, std::move(addresses));
+    if (!connected) co_return tl::unexpected(connected.error());
+    connection = std::move(*connected);
+  }
+  std::vector<std::string> protocols(1, self->protocol);
+  auto opened = co_await connection->open_stream(std::move(protocols), self->profile.request_limit);
+  if (!opened) co_return tl::unexpected(opened.error());
+  co_return std::move(opened->stream);
 }
 
 io::Task<io::Result<Message>> Dht::State::exchange(Ptr self, io::StreamPtr stream, Message message) {

@@ -155,7 +155,7 @@ io::Task<bool> Swarm::State::run(Ptr self, std::shared_ptr<Dial> dial, io::TimeP
   while (!self->down && !self->satisfying(dial->request)) {
     const auto wake = std::min(self->start_tries(dial), until);
     if (dial->in_flight == 0) co_return true;
-    const bool notified = co_await wait(self->changed, wake);
+    const bool notified = co_await wait(dial->news, wake);
     if (!notified && wake == until) co_return false;
   }
   co_return true;
@@ -213,7 +213,7 @@ io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::siz
   tried.hold_until = {};
   --dial->running;
   --dial->in_flight;
-  self->changed.notify_all();
+  dial->news.notify_all();
 }
 
 io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_address(Ptr self, std::shared_ptr<Dial> dial,

@@ -30,7 +30,7 @@ struct Swarm::State::Dial {
   std::list<Abort> aborts;    // what to give up when another address was faster
   io::TimePoint began{};
   bool over = false;
-  io::Signal news;  // the dial is over
+  io::Signal news;  // a try ended, a connection to the peer came, or the dial is over
 };
 
 }  // namespace flaresim::swarm

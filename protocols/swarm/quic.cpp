@@ -126,7 +126,7 @@ io::Task<io::Result<ConnectionPtr>> Swarm::State::punch_quic(Ptr self, std::shar
       if (const auto sent = endpoint->send_raw(remote, noise); !sent) co_return tl::unexpected(sent.error());
       next += self->random.between(profile.quic_punch_gap_min, profile.quic_punch_gap_max);
     }
-    co_await self->changed.wait_until(std::min(next, until));
+    co_await dial->news.wait_until(std::min(next, until));
     if (auto connection = self->satisfying(dial->request)) co_return connection;
   }
   co_return io::fail(std::errc::timed_out);

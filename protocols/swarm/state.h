@@ -135,7 +135,6 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::vector<std::function<void(const ConnectionPtr&)>> when_connected;
   std::vector<std::function<void(const ConnectionPtr&)>> when_disconnected;
   Trace trace;
-  io::Signal changed;  // a connection came, or a dial ended
   std::uint64_t next_connection = 1;
   bool down = false;
 };

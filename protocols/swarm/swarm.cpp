@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "protocols/swarm/dial.h"
 #include "protocols/swarm/state.h"
 
 namespace flaresim::swarm {
@@ -21,8 +22,7 @@ Swarm::State::State(io::Network& on, crypto::PrivateKey key, SwarmProfile with)
       peers(on.scheduler(), with.peers),
       addresses(with.observed),
       tcp_dial_ended(on.scheduler()),
-      backoff(with.backoff),
-      changed(on.scheduler()) {
+      backoff(with.backoff) {
   if (profile.noise != security::NoiseMode::real && !network.is_simulated())
     throw std::logic_error("modelled cryptography on a network that is real");
 }
@@ -68,7 +68,9 @@ void Swarm::State::add(const ConnectionPtr& connection) {
       connection->facts().remote_address.to_string());
   io::spawn(scheduler.executor(), serve(shared_from_this(), connection));
   for (const auto& callback : when_connected) callback(connection);
-  changed.notify_all();
+  for (const auto& dial : dials) {
+    if (dial->request.peer == connection->remote()) dial->news.notify_all();
+  }
   if (!connection->relayed()) drop_duplicate(connection);
 }
 
@@ -281,7 +283,7 @@ void Swarm::shut_down() {
   for (const auto connections = state_->connections; const auto& connection : connections) {
     connection->close(Error::shut_down);
   }
-  state_->changed.notify_all();
+  for (const auto& dial : state_->dials) dial->news.notify_all();
 }
 
 bool Swarm::shutting_down() const { return state_->down; }

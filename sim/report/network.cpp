@@ -250,7 +250,7 @@ Table funnel_table(const study::CellSummary& cell) {
 Table network_rate_table(const study::CellSummary& cell) {
   Table table{{"rate", "of", "value", "95 %", "count"}};
   for (const auto& [name, meaning] :
-       {std::pair{"true_closest_rate", "lookups that found exactly the closest servers"},
+       {std::pair{"true_closest_rate", "lookups that found all of the closest servers that can be dialled"},
         std::pair{"true_verdict_rate", "nodes that know whether they can be dialled"},
         std::pair{"reserved_rate", "nodes that think themselves private and hold a reservation"}}) {
     const auto rate = cell.rate(name);

@@ -1,10 +1,11 @@
 #include "sim/world/network.h"
 
 #include <fmt/core.h>
-#include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <numeric>
 #include <stdexcept>
 
@@ -18,9 +19,12 @@
 namespace flaresim::world {
 namespace {
 
-std::uint64_t heap_now() {
-  const auto info = mallinfo2();
-  return info.uordblks + info.hblkhd;
+/// What the kernel holds for this process.
+std::uint64_t resident_now() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total_pages = 0, resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 /// One world from its beginning to its end.
@@ -30,7 +34,7 @@ class NetworkRun {
              std::uint64_t number, const NetworkOptions& options)
       : options_(options),
         number_(number),
-        bare_heap_(heap_now()),
+        bare_bytes_(resident_now()),
         world_(scenario, data, geography, random),
         gauge_(world_),
         lives_(world_),
@@ -64,8 +68,9 @@ class NetworkRun {
   void look(io::Duration at) {
     world_.simulation().run_until(io::TimePoint{} + at);
     gauge_.look();
-    cost_.heap_bytes = heap_now() - bare_heap_;
-    cost_.peak_heap_bytes = std::max(cost_.peak_heap_bytes, cost_.heap_bytes);
+    const auto resident = resident_now();
+    cost_.resident_bytes = resident - std::min(resident, bare_bytes_);
+    cost_.peak_resident_bytes = std::max(cost_.peak_resident_bytes, cost_.resident_bytes);
     cost_.connections = gauge_.connections_now();
     cost_.wall_s = wall_s();
     if (options_.on_look) options_.on_look(at, report(), cost_);
@@ -93,7 +98,7 @@ class NetworkRun {
 
   const NetworkOptions& options_;
   std::uint64_t number_;
-  std::uint64_t bare_heap_;
+  std::uint64_t bare_bytes_;
   std::chrono::steady_clock::time_point wall_began_ = std::chrono::steady_clock::now();
   NetworkWorld world_;
   NetworkGauge gauge_;

@@ -40,8 +40,8 @@ struct LookupFigures {
 /// Lookups of random keys, from random nodes, that were held against brute force.
 struct ProbeFigures {
   std::uint64_t count = 0;
-  std::uint64_t right =
-      0;  ///< whose result was exactly the k servers that were closest, of all that were online
+  /// Whose result held each of the k closest servers online that can be dialled.
+  std::uint64_t right = 0;
   Spread took_s;
   Spread hops;
   bool operator==(const ProbeFigures&) const = default;
@@ -146,9 +146,9 @@ struct NetworkReport {
 /// What a world cost the machine; not the same twice.
 struct NetworkCost {
   double wall_s = 0;
-  std::uint64_t heap_bytes = 0;       ///< at the end, all nodes up
-  std::uint64_t peak_heap_bytes = 0;  ///< at any look
-  std::uint64_t connections = 0;      ///< ends, at the end
+  std::uint64_t resident_bytes = 0;       ///< at the last look, less what the process had before
+  std::uint64_t peak_resident_bytes = 0;  ///< at any look
+  std::uint64_t connections = 0;          ///< ends, at the last look
 };
 
 struct NetworkOptions {

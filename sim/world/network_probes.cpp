@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <ranges>
 
 namespace flaresim::world {
 namespace {
@@ -43,25 +44,17 @@ io::Task<> NetworkProbes::probe() {
 
 bool NetworkProbes::is_right(std::size_t prober, const kademlia::Key& key,
                              const std::vector<swarm::AddressInfo>& closest) const {
-  std::map<kademlia::Key, std::size_t> servers;
+  std::map<kademlia::Key, const Member*> servers;
   for (std::size_t i = 0; i < world_.members().size(); ++i) {
     const auto& member = world_.members()[i];
-    if (i == prober || !member.dialable || !is_server(member)) continue;
-    servers.emplace(kademlia::distance(key, kademlia::key_of(member.id)), i);
+    if (i != prober && is_server(member))
+      servers.emplace(kademlia::distance(key, kademlia::key_of(member.id)), &member);
   }
-  std::size_t undialable = 0;
-  std::map<kademlia::Key, std::size_t> found;
-  for (const auto& info : closest) {
-    const auto number = world_.find(info.peer);
-    if (!number || !is_server(world_.members()[*number])) return false;
-    if (!world_.members()[*number].dialable) {
-      ++undialable;
-    } else {
-      found.emplace(kademlia::distance(key, kademlia::key_of(info.peer)), *number);
-    }
-  }
-  if (found.size() != std::min(servers.size(), k_ - std::min(k_, undialable))) return false;
-  return std::equal(found.begin(), found.end(), servers.begin());
+  const auto nearest = servers | std::views::values | std::views::take(k_);
+  return std::ranges::all_of(nearest, [&](const Member* member) {
+    return !member->dialable ||
+           std::ranges::find(closest, member->id, &swarm::AddressInfo::peer) != closest.end();
+  });
 }
 
 ProbeFigures NetworkProbes::figures() const {

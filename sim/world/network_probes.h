@@ -11,9 +11,8 @@ namespace flaresim::world {
 
 /// Lookups of random keys by random nodes, held against the servers that are online when they end.
 ///
-/// A result is right when the servers in it that can be dialled are the closest of all such servers, and as many as k
-/// less those that cannot: a node that takes itself for a server and cannot be dialled is found by those alone who are
-/// connected to it.
+/// A result is right when every one of the k closest servers that can be dialled is in it. Those that cannot, because
+/// they take themselves for public wrongly, are found by those alone who are connected to them.
 class NetworkProbes {
  public:
   NetworkProbes(NetworkWorld& world, io::Random random);

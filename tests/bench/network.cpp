@@ -27,15 +27,25 @@ void network(benchmark::State& state, std::uint64_t nodes, int minutes) {
   const auto scenario = load(nodes, minutes);
   const auto data = world::WorldData::load(source_dir + "/topologies").value();
   for (auto _ : state) {
-    const auto [rows, report, cost] = world::run_network(scenario, data, 1, 0);
+    world::NetworkOptions options;
+    options.on_look = [](io::Duration at, const world::NetworkReport& report,
+                         const world::NetworkCost& cost) {
+      fmt::print(stderr,
+                 "{:5.1f} min simulated, {:6.1f} s: {:.2f} GB, {} connection ends, {} events, {} attempts\n",
+                 std::chrono::duration<double>(at).count() / 60, cost.wall_s,
+                 static_cast<double>(cost.resident_bytes) / 1e9, cost.connections, report.events,
+                 report.funnel.attempts);
+    };
+    const auto [rows, report, cost] = world::run_network(scenario, data, 1, 0, options);
     state.counters["simulated_s"] = std::chrono::duration<double>(report.simulated).count();
     state.counters["wall_s"] = cost.wall_s;
     state.counters["events/node_hour"] = report.per_node_hour(report.events);
     state.counters["packets/node_hour"] = report.per_node_hour(report.packets);
     state.counters["handshakes/node_hour"] = report.per_node_hour(report.handshakes);
     state.counters["connections/node"] = report.connections.mean;
-    state.counters["peak_heap_bytes/node"] =
-        static_cast<double>(cost.peak_heap_bytes) / static_cast<double>(report.nodes);
+    state.counters["peak_resident_bytes/node"] =
+        static_cast<double>(cost.peak_resident_bytes) / static_cast<double>(report.nodes);
+    state.counters["probes_right"] = static_cast<double>(report.probes.right);
     state.counters["lookup_median_s"] = report.lookups.took_s.median;
     state.counters["lookup_hops"] = report.lookups.hops.mean;
   }
