@@ -1,6 +1,7 @@
 #include "protocols/swarm/own_addresses.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace flaresim::swarm {
 namespace {
@@ -55,41 +56,58 @@ void OwnAddresses::observe(std::uint64_t connection, const Multiaddr& local, con
   if (std::find(listening_.begin(), listening_.end(), local) == listening_.end()) return;
   if (const auto endpoint = observed.endpoint(); !endpoint || endpoint->address.is_loopback()) return;
   change([&] {
-    observations_.insert_or_assign(connection, Observation{local, observed, observer_group(observer)});
+    if (const auto old = observations_.find(connection); old != observations_.end()) {
+      discount(old->second);
+      observations_.erase(old);
+    }
+    const Observation observation{local, observed, observer_group(observer)};
+    count(observation);
+    observations_.emplace(connection, observation);
   });
 }
 
 void OwnAddresses::forget(std::uint64_t connection) {
-  if (!observations_.contains(connection)) return;
-  change([&] { observations_.erase(connection); });
+  const auto found = observations_.find(connection);
+  if (found == observations_.end()) return;
+  change([&] {
+    discount(found->second);
+    observations_.erase(found);
+  });
 }
 
-std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
-  struct Candidate {
-    Multiaddr observed;
-    std::set<std::string_view> observers;
-  };
-  std::map<Multiaddr, std::vector<Candidate>> by_listener;
-  for (const auto& [connection, observation] : observations_) {
-    if (std::find(listening_.begin(), listening_.end(), observation.local) == listening_.end()) continue;
-    auto& candidates = by_listener[observation.local];
-    auto found = std::find_if(candidates.begin(), candidates.end(),
-                              [&](const Candidate& c) { return c.observed == observation.observed; });
-    if (found == candidates.end()) found = candidates.insert(found, Candidate{observation.observed, {}});
-    found->observers.insert(observation.observer);
-  }
+std::vector<OwnAddresses::Sighting>::iterator OwnAddresses::find(const Observation& observation) {
+  return std::ranges::find_if(sightings_, [&](const Sighting& sighting) {
+    return sighting.local == observation.local && sighting.observed == observation.observed;
+  });
+}
 
+void OwnAddresses::count(const Observation& observation) {
+  auto found = find(observation);
+  if (found == sightings_.end())
+    found = sightings_.insert(found, {observation.local, observation.observed, {}});
+  ++found->observers[observation.observer];
+}
+
+void OwnAddresses::discount(const Observation& observation) {
+  const auto found = find(observation);
+  const auto observer = found->observers.find(observation.observer);
+  if (--observer->second == 0) found->observers.erase(observer);
+  if (found->observers.empty()) sightings_.erase(found);
+}
+
+/// Of each listener those that most observers see, among equals the older ones.
+std::vector<Multiaddr> OwnAddresses::observed_by(int observers) const {
   std::vector<Multiaddr> out;
-  for (auto& [listener, candidates] : by_listener) {
-    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return a.observers.size() > b.observers.size();
-    });
-    std::size_t taken = 0;
-    for (const auto& candidate : candidates) {
-      if (static_cast<int>(candidate.observers.size()) < observers || taken++ == profile_.max_per_listener)
-        break;
-      out.push_back(candidate.observed);
+  for (const auto& listener : listening_) {
+    std::vector<const Sighting*> enough;
+    for (const auto& sighting : sightings_) {
+      const bool counts = static_cast<int>(sighting.observers.size()) >= observers;
+      if (counts && sighting.local == listener) enough.push_back(&sighting);
     }
+    std::ranges::stable_sort(enough, std::greater{},
+                             [](const Sighting* sighting) { return sighting->observers.size(); });
+    if (enough.size() > profile_.max_per_listener) enough.resize(profile_.max_per_listener);
+    for (const auto* sighting : enough) out.push_back(sighting->observed);
   }
   return out;
 }

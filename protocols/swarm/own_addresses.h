@@ -3,9 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "protocols/io/network.h"
@@ -68,6 +66,15 @@ class OwnAddresses {
     multiformats::Multiaddr observed;
     std::string observer;  // the group that counts as one
   };
+  /// One address of a listener, as others see it.
+  struct Sighting {
+    multiformats::Multiaddr local;
+    multiformats::Multiaddr observed;
+    std::map<std::string, int> observers;  // groups, and how many connections of each say so
+  };
+  std::vector<Sighting>::iterator find(const Observation& observation);
+  void count(const Observation& observation);
+  void discount(const Observation& observation);
   std::vector<multiformats::Multiaddr> observed_by(int observers) const;
   std::vector<multiformats::Multiaddr> find_known() const;
   std::vector<multiformats::Multiaddr> find_advertised() const;
@@ -78,7 +85,8 @@ class OwnAddresses {
   std::vector<multiformats::Multiaddr> listening_;
   std::vector<multiformats::Multiaddr> mapped_;
   std::vector<multiformats::Multiaddr> circuits_;
-  std::map<std::uint64_t, Observation> observations_;
+  std::map<std::uint64_t, Observation> observations_;  // by connection
+  std::vector<Sighting> sightings_;                    // the sum of these; the oldest first
   std::map<multiformats::Multiaddr, Reachability> reachability_;
   // Of what stands above; asked for far more often than it changes.
   std::vector<multiformats::Multiaddr> known_;  ///< interfaces, mapped ports, well-observed addresses

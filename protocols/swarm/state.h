@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <unordered_map>
 
 #include "protocols/swarm/black_hole.h"
 #include "protocols/swarm/swarm.h"
@@ -120,8 +121,9 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::vector<std::shared_ptr<quic::QuicEndpoint>> quic_endpoints;
   security::TlsIdentityPtr tls;  // made when it is first needed
   std::map<std::string, HandlerEntry, std::less<>> handlers;
-  std::vector<ConnectionPtr> connections;  // in the order of appearance
-  std::list<Abort> pending;                // dials and upgrades under way
+  std::vector<ConnectionPtr> connections;                                        // in the order of appearance
+  std::unordered_map<multiformats::PeerId, std::vector<ConnectionPtr>> by_peer;  // the same
+  std::list<Abort> pending;  // dials and upgrades under way
   std::size_t inbound_upgrades = 0;
   std::list<std::shared_ptr<Dial>> dials;    // under way, in the order in which they began
   std::list<std::shared_ptr<Dial>> punches;  // those of them with a role

@@ -32,9 +32,11 @@ void Swarm::State::say(std::string_view what, const std::string& detail) const {
 }
 
 ConnectionPtr Swarm::State::best(const PeerId& peer, bool direct_only) const {
+  const auto known = by_peer.find(peer);
+  if (known == by_peer.end()) return nullptr;
   ConnectionPtr found;
-  for (const auto& connection : connections) {
-    if (connection->remote() != peer || connection->closed()) continue;
+  for (const auto& connection : known->second) {
+    if (connection->closed()) continue;
     if (!connection->relayed()) return connection;
     if (!direct_only && (!found || (found->limited() && !connection->limited()))) found = connection;
   }
@@ -57,11 +59,13 @@ std::optional<std::uint16_t> Swarm::State::listening_port(const io::IpAddress& r
 }
 
 std::size_t Swarm::State::connections_to(const PeerId& peer) const {
-  return static_cast<std::size_t>(std::ranges::count(connections, peer, &Connection::remote));
+  const auto known = by_peer.find(peer);
+  return known == by_peer.end() ? 0 : known->second.size();
 }
 
 void Swarm::State::add(const ConnectionPtr& connection) {
   connections.push_back(connection);
+  by_peer[connection->remote()].push_back(connection);
   backoff.forget(connection->remote());
   peers.set_connected(connection->remote(), true);
   say(connection->relayed() ? "connected.relayed" : "connected",
@@ -91,7 +95,7 @@ void Swarm::State::drop_duplicate(const ConnectionPtr& newcomer) {
   const auto punched = punched_until.find(newcomer->remote());
   if (punched == punched_until.end() || punched->second < scheduler.now()) return;
   // Closing may end a connection's service at once, which takes it off the list.
-  for (const auto known = connections; const auto& other : known) {
+  for (const auto known = by_peer[newcomer->remote()]; const auto& other : known) {
     if (other == newcomer || other->remote() != newcomer->remote() || other->relayed() || other->closed())
       continue;
     const auto& kept = preferred(other, newcomer);
@@ -105,6 +109,9 @@ void Swarm::State::drop_duplicate(const ConnectionPtr& newcomer) {
 
 void Swarm::State::remove(const ConnectionPtr& connection, std::error_code why) {
   std::erase(connections, connection);
+  const auto same = by_peer.find(connection->remote());
+  if (same != by_peer.end() && std::erase(same->second, connection) && same->second.empty())
+    by_peer.erase(same);
   if (connections_to(connection->remote()) == 0) peers.set_connected(connection->remote(), false);
   addresses.forget(connection->facts().id);
   say("disconnected", connection->facts().remote_address.to_string() + ": " + why.message());
