@@ -8,6 +8,7 @@
 
 #include "protocols/crypto/peer_record.h"
 #include "protocols/identify/message.h"
+#include "protocols/identify/push_limiter.h"
 #include "protocols/io/signal.h"
 
 namespace flaresim::identify {
@@ -19,6 +20,23 @@ namespace {
 
 std::vector<std::string> one(std::string_view protocol) {
   return std::vector<std::string>(1, std::string(protocol));
+}
+
+bool starts_with_name(const Multiaddr& address) {
+  using multiformats::Protocol;
+  const auto first = (*address.begin()).protocol;
+  return first == Protocol::dns || first == Protocol::dns4 || first == Protocol::dns6 ||
+         first == Protocol::dnsaddr;
+}
+
+/// What a remote that we see there can tell others of use: go-libp2p p2p/protocol/identify/id.go filterAddrs.
+void leave_out_narrower(std::vector<Multiaddr>& addresses, const Multiaddr& seen_at) {
+  if (is_loopback(seen_at)) return;
+  const bool in_public = seen_at.is_public();
+  std::erase_if(addresses, [&](const Multiaddr& address) {
+    if (!in_public) return is_loopback(address);
+    return !address.is_public() && !starts_with_name(address);
+  });
 }
 
 /// Reads until the remote ends its direction, no further than any message can reach.
@@ -43,7 +61,10 @@ struct Identify::State : std::enable_shared_from_this<Identify::State> {
   using Ptr = std::shared_ptr<State>;
 
   State(std::shared_ptr<swarm::Swarm> on, IdentifyProfile with)
-      : swarm(std::move(on)), profile(std::move(with)), debounce(swarm->scheduler()) {}
+      : swarm(std::move(on)),
+        profile(std::move(with)),
+        push_limiter(profile.push_limits),
+        debounce(swarm->scheduler()) {}
 
   /// Identify on one connection.
   struct Exchange {
@@ -67,6 +88,7 @@ struct Identify::State : std::enable_shared_from_this<Identify::State> {
   static io::Task<io::Result<Message>> ask_for_message(Ptr self, ConnectionPtr connection);
   static io::Task<> answer(Ptr self, swarm::IncomingStream in);
   static io::Task<> take_push(Ptr self, swarm::IncomingStream in);
+  static io::Task<io::Result<Message>> read_push(Ptr self, swarm::IncomingStream in);
   static io::Task<> push(Ptr self, ConnectionPtr connection);
 
   void learn(const swarm::Connection& connection, const Message& message);
@@ -90,6 +112,7 @@ struct Identify::State : std::enable_shared_from_this<Identify::State> {
   std::uint64_t last_seq = 0;
   std::vector<std::function<void(const ConnectionPtr&)>> when_identified;
   std::vector<std::function<void(const ConnectionPtr&)>> when_pushed;
+  PushLimiter push_limiter;
   io::Timer debounce;
   std::deque<ConnectionPtr> to_push;
   std::size_t pushing = 0;
@@ -157,7 +180,7 @@ io::Task<> Identify::State::answer(Ptr self, swarm::IncomingStream in) {
 io::Task<> Identify::State::take_push(Ptr self, swarm::IncomingStream in) {
   if (!self) co_return;
   const io::Deadline deadline(self->swarm->scheduler(), in.stream, self->profile.limit);
-  const auto message = co_await read_message(in.stream, self->profile);
+  const auto message = co_await read_push(self, in);
   if (!message) {
     in.stream->reset(message.error());
     self->swarm->trace("identify.push.refused", message.error().message());
@@ -167,6 +190,13 @@ io::Task<> Identify::State::take_push(Ptr self, swarm::IncomingStream in) {
   self->swarm->trace("identify.push.received", in.connection->remote().short_string());
   for (const auto& callback : self->when_pushed) callback(in.connection);
   co_await in.stream->close_write();
+}
+
+io::Task<io::Result<Message>> Identify::State::read_push(Ptr self, swarm::IncomingStream in) {
+  const auto from = nearest_endpoint(in.connection->facts().remote_address);
+  if (from && !self->push_limiter.take(from->address, self->swarm->scheduler().now()))
+    co_return io::fail(Error::too_many_pushes);
+  co_return co_await read_message(in.stream, self->profile);
 }
 
 io::Task<> Identify::State::push(Ptr self, ConnectionPtr connection) {
@@ -213,7 +243,9 @@ void Identify::State::learn_addresses(const swarm::Connection& connection, const
       addresses = std::move(record->addresses);
     }
   }
-  if (!addresses.empty()) swarm->peers().set_addresses(peer, std::move(addresses));
+  if (addresses.empty()) return;
+  if (!profile.keep_narrower_addresses) leave_out_narrower(addresses, connection.facts().remote_address);
+  swarm->peers().set_addresses(peer, std::move(addresses));
 }
 
 Message Identify::State::own_message(const swarm::Connection& connection) {

@@ -28,8 +28,24 @@ enum class Error {
   truncated,        ///< the stream ended inside a part
   malformed,        ///< a part is no Identify message
   connection_lost,  ///< the connection ended before its identify had finished
+  too_many_pushes,  ///< beyond `IdentifyProfile::push_limits`
 };
 std::error_code make_error_code(Error error);
+
+/// At most `burst` at once, and one more for every `interval` that has passed since. Of no interval: without limit.
+struct RateLimit {
+  io::Duration interval;
+  int burst;
+};
+
+/// How many pushes of others are taken, counted where they come from; over a relay, where the relay is. Those over
+/// loopback are all taken. go-libp2p p2p/protocol/identify/id.go, x/rate/limiter.go.
+struct PushLimits {
+  RateLimit of_ipv4_24{std::chrono::seconds(5), 10};       // defaultIPv4SubnetRateLimits
+  RateLimit of_ipv6_56{std::chrono::seconds(5), 10};       // defaultIPv6SubnetRateLimits
+  RateLimit of_ipv6_48{std::chrono::seconds(2), 20};       // ...
+  RateLimit of_all{std::chrono::microseconds(500), 3000};  // defaultGlobalRateLimit
+};
 
 /// Limits of identify; the defaults' sources stand beside them.
 struct IdentifyProfile {
@@ -43,6 +59,12 @@ struct IdentifyProfile {
   std::size_t max_concurrent_pushes = 32;        // ... id.go maxPushConcurrency
   std::size_t max_protocols = 1024;              // ... p2p/host/peerstore/pstoremem maxProtos
   io::Duration push_debounce = std::chrono::seconds(1);  // js-libp2p protocol-identify, debounce of pushes
+  PushLimits push_limits;
+  /// Keeps all the addresses that a peer tells, so that two peers of one local network that meet over a relay learn each
+  /// other's private ones. Without, those of a narrower scope than the connection are left out, as go-libp2p does
+  /// (... id.go filterAddrs): of a remote at a public address those that are not public, of any other one that is not
+  /// on loopback those on loopback. Over a relay, the relay's address decides. Names are always kept.
+  bool keep_narrower_addresses = true;
 };
 
 /// Tells peers who we are and where we can be reached, and learns the same of them.
@@ -51,7 +73,8 @@ struct IdentifyProfile {
 /// 2. What they say goes to the peer store: addresses from the signed record when it is valid and their own,
 ///    else the unsigned ones; what cannot be parsed is left out, what is missing leaves the store as it was.
 /// 3. Where they see us from goes to `OwnAddresses`, unless they see us through a relay.
-/// 4. When our addresses or protocols change, connected peers that listen to pushes are told.
+/// 4. When our addresses or protocols change, connected peers that listen to pushes are told. Of pushes to us, those
+///    beyond `push_limits` have their stream reset before anything is read of it.
 ///
 /// Copies share one protocol. Source: libp2p/specs identify/README.md r1; RFC/0003-routing-records.md.
 class Identify {

@@ -84,6 +84,7 @@ std::error_code make_error_code(Error error) {
       "identify message is truncated",
       "identify message is malformed",
       "connection ended before identify had finished",
+      "more identify pushes than are taken from there",
   };
   static const multiformats::ErrorTable category("identify", messages);
   return {static_cast<int>(error), category};
@@ -152,9 +153,13 @@ std::vector<Multiaddr> fitting(std::vector<Multiaddr> addresses, std::size_t roo
   return out;
 }
 
-bool is_loopback(const Multiaddr& address) {
+std::optional<io::Endpoint> nearest_endpoint(const Multiaddr& address) {
   const auto relay = address.relay();
-  const auto endpoint = relay ? relay->endpoint() : address.endpoint();
+  return relay ? relay->endpoint() : address.endpoint();
+}
+
+bool is_loopback(const Multiaddr& address) {
+  const auto endpoint = nearest_endpoint(address);
   return endpoint && endpoint->address.is_loopback();
 }
 

@@ -35,6 +35,9 @@ io::Result<Message> decode(io::BytesView stream, const IdentifyProfile& profile)
 std::vector<multiformats::Multiaddr> fitting(std::vector<multiformats::Multiaddr> addresses,
                                              std::size_t room_bytes);
 
+/// Where the host is, or the relay that leads to it; nothing when the address starts with a name.
+std::optional<io::Endpoint> nearest_endpoint(const multiformats::Multiaddr& address);
+
 /// Of this host only, itself or through a relay on it.
 bool is_loopback(const multiformats::Multiaddr& address);
 

@@ -308,6 +308,125 @@ TEST_F(IdentifyTest, AMalformedPushIsResetAndChangesNothing) {
   EXPECT_EQ(known().protocols, b.swarm().protocols());
 }
 
+/// The end of a push of these bytes from `b`.
+struct PushTest : IdentifyTest {
+  io::Result<io::Bytes> push(const io::Bytes& bytes) {
+    const auto stream = world.open(b, a, push_protocol);
+    // A stream that is refused may be reset before anything is written.
+    (void)world.run(support::write_all(stream, bytes));
+    (void)world.run(stream->close_write());
+    return world.run(support::read_all(stream));
+  }
+  io::Result<io::Bytes> push_agent(const std::string& name) { return push(framed(field(agent, name))); }
+};
+
+TEST_F(PushTest, AnEleventhAtOnceIsResetAndChangesNothing) {
+  world.connect(a, b);
+  for (int i = 1; i <= 10; ++i) EXPECT_TRUE(push_agent(std::to_string(i)));
+  const auto refused = push_agent("11");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), std::errc::connection_reset);
+  EXPECT_EQ(known().agent, "10");
+  EXPECT_EQ(a.times_of("identify.push.refused").size(), 1u);
+  world.scheduler.run_for(5s);
+  EXPECT_TRUE(push_agent("12"));
+  EXPECT_EQ(known().agent, "12");
+  EXPECT_EQ(a.swarm().connection_to(b.id())->streams(), 0u);
+}
+
+TEST_F(PushTest, OneThatIsNoMessageCountsToo) {
+  world.connect(a, b);
+  for (int i = 1; i <= 10; ++i) EXPECT_FALSE(push(io::Bytes{0x80}));
+  EXPECT_FALSE(push_agent("11"));
+  EXPECT_EQ(known().agent, "flaresim/0.1.0");
+}
+
+TEST_F(PushTest, NeighboursShareTheirLimit) {
+  auto& neighbour = world.add("2.2.2.3");
+  auto& stranger = world.add("2.2.3.2");
+  world.connect(a, b);
+  world.connect(neighbour, a);
+  world.connect(stranger, a);
+  for (int i = 1; i <= 10; ++i) EXPECT_TRUE(push_agent(std::to_string(i)));
+  for (auto* peer : {&neighbour, &stranger}) {
+    peer->swarm().addresses().set_circuits({address("/ip4/5.5.5.5/tcp/1/p2p-circuit")});
+  }
+  world.scheduler.run_for(3s);
+  EXPECT_EQ(a.swarm().peers().find(neighbour.id()).addresses, neighbour.addresses());
+  EXPECT_EQ(a.swarm().peers().find(stranger.id()).addresses.size(), 2u);
+}
+
+/// What `a` keeps of what a remote says whom it sees there.
+struct ScopeTest : testing::Test {
+  std::vector<Multiaddr> kept(const std::string& seen_at, const std::vector<std::string>& told, bool keep) {
+    World world;
+    node::NodeProfile profile;
+    profile.identify.keep_narrower_addresses = keep;
+    auto& a = world.add("1.1.1.1", "", profile);
+    auto& b = world.add(seen_at);
+    io::Bytes message;
+    for (const auto& each : told) io::append(message, field(listen_addrs, address(each).bytes()));
+    b.swarm().handle(std::string(identify_protocol), support::answers(framed(message)),
+                     swarm::OverLimited::yes);
+    world.connect(a, b);
+    return a.swarm().peers().find(b.id()).addresses;
+  }
+  static std::vector<Multiaddr> addresses(const std::vector<std::string>& texts) {
+    std::vector<Multiaddr> out;
+    for (const auto& text : texts) out.push_back(address(text));
+    return out;
+  }
+
+  const std::string in_public = "/ip4/2.2.2.2/tcp/1";
+  const std::string in_private = "/ip4/10.0.0.7/tcp/1";
+  const std::string on_loopback = "/ip4/127.0.0.1/tcp/1";
+  const std::string over_public_relay = "/ip4/3.3.3.3/tcp/1/p2p-circuit";
+  const std::string over_private_relay = "/ip4/10.0.0.8/tcp/1/p2p-circuit";
+  const std::string name = "/dns4/example.org/tcp/1";
+  const std::vector<std::string> all{in_public,         in_private,         on_loopback,
+                                     over_public_relay, over_private_relay, name};
+};
+
+TEST_F(ScopeTest, AllIsKeptUnlessTheProfileSaysOtherwise) {
+  EXPECT_TRUE(IdentifyProfile().keep_narrower_addresses);
+  EXPECT_EQ(kept("2.2.2.2", all, true), addresses(all));
+  EXPECT_EQ(kept("10.0.0.7", all, true), addresses(all));
+}
+
+TEST_F(ScopeTest, OfAPublicRemoteOnlyPublicAddressesAndNamesAreKept) {
+  EXPECT_EQ(kept("2.2.2.2", all, false), addresses({in_public, over_public_relay, name}));
+}
+
+TEST_F(ScopeTest, OfAPrivateRemoteAllButLoopbackIsKept) {
+  EXPECT_EQ(kept("10.0.0.7", all, false),
+            addresses({in_public, in_private, over_public_relay, over_private_relay, name}));
+}
+
+TEST_F(ScopeTest, OfARemoteOnLoopbackAllIsKept) { EXPECT_EQ(kept("127.0.0.2", all, false), addresses(all)); }
+
+TEST_F(ScopeTest, APublicRemoteThatTellsOnlyPrivateAddressesHasNone) {
+  EXPECT_EQ(kept("2.2.2.2", {in_private, on_loopback}, false), addresses({}));
+}
+
+TEST_F(ScopeTest, OverAPublicRelayThePrivateAddressesAreLost) {
+  for (const bool keep : {true, false}) {
+    World world;
+    node::NodeProfile profile;
+    profile.identify.keep_narrower_addresses = keep;
+    auto& relay = world.add("1.1.1.1");
+    auto& a = world.add("10.0.0.1", "2.2.2.1", profile);
+    auto& b = world.add("10.0.0.2", "2.2.2.1", {}, 4002);
+    a.host.raise_firewall();
+    b.host.raise_firewall();
+    b.node.hole_puncher().stop();
+    ASSERT_TRUE(world.connect_through(relay, a, b));
+    world.scheduler.run_for(1s);
+    const auto& known = a.swarm().peers().find(b.id()).addresses;
+    const auto private_one = address("/ip4/10.0.0.2/tcp/4002");
+    EXPECT_EQ(std::ranges::count(known, private_one), keep ? 1 : 0);
+  }
+}
+
 TEST_F(IdentifyTest, WaitingOnADeadConnectionFailsAtOnce) {
   const auto dead = world.connect(a, b);
   dead->close(std::make_error_code(std::errc::operation_canceled));
