@@ -143,5 +143,68 @@ TEST(OwnAddresses, TellsOnlyOfChangesToWhatIsAdvertised) {
   EXPECT_EQ(told, 2);
 }
 
+/// Has a public address on an interface, one on a gateway, and a circuit.
+struct Probed : Observed {
+  Probed() {
+    own.set_listening({listener, direct});
+    own.set_mapped({outside});
+    own.set_circuits({circuit});
+  }
+  const Multiaddr direct = parsed("/ip4/9.9.9.9/tcp/4001");
+  const Multiaddr circuit = parsed(circuit_address);
+};
+
+TEST(OwnAddresses, AdvertisesNoCircuitWhileAnAddressIsReachable) {
+  Probed probed;
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.direct, outside, probed.circuit));
+  probed.own.set_reachability({{probed.direct, Reachability::reachable}});
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.direct, outside));
+  probed.own.set_reachability({});
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.direct, outside, probed.circuit));
+}
+
+TEST(OwnAddresses, AdvertisesNothingThatIsKnownToBeUnreachable) {
+  Probed probed;
+  probed.own.set_reachability({{probed.direct, Reachability::unreachable}, {outside, Reachability::unknown}});
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, outside, probed.circuit));
+  probed.own.set_reachability(
+      {{probed.direct, Reachability::unreachable}, {outside, Reachability::reachable}});
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, outside));
+}
+
+TEST(OwnAddresses, AVerdictOnAnAddressThatIsGoneKeepsNoCircuitBack) {
+  Probed probed;
+  probed.own.set_reachability({{outside, Reachability::reachable}});
+  probed.own.set_mapped({});
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.direct, probed.circuit));
+}
+
+TEST(OwnAddresses, ProbesEveryPublicAddressWhateverIsKnownOfIt) {
+  Probed probed;
+  EXPECT_THAT(probed.own.probeable(), ElementsAre(probed.direct, outside));
+  probed.own.set_reachability(
+      {{probed.direct, Reachability::unreachable}, {outside, Reachability::reachable}});
+  EXPECT_THAT(probed.own.probeable(), ElementsAre(probed.direct, outside));
+  EXPECT_THAT(probed.own.punchable(), ElementsAre(probed.direct, outside));
+}
+
+TEST(OwnAddresses, ProbesWhatFourObserversAgreeOnAndNothingLess) {
+  Observed observed;
+  for (const auto* observer : {"8.0.0.1", "8.0.0.2", "8.0.0.3"}) observed.by(observer);
+  EXPECT_THAT(observed.own.probeable(), IsEmpty());
+  observed.by("8.0.0.4");
+  EXPECT_THAT(observed.own.probeable(), ElementsAre(outside));
+}
+
+TEST(OwnAddresses, TellsOfVerdictsThatChangeWhatIsAdvertised) {
+  Probed probed;
+  int told = 0;
+  probed.own.on_change([&] { ++told; });
+  probed.own.set_reachability({{outside, Reachability::unknown}});
+  EXPECT_EQ(told, 0);
+  probed.own.set_reachability({{outside, Reachability::reachable}});
+  EXPECT_EQ(told, 1);
+}
+
 }  // namespace
 }  // namespace flaresim::swarm
