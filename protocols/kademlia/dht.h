@@ -96,6 +96,7 @@ struct LookupReport {
   std::size_t failures = 0;                   ///< of them without an answer, or out of reach
   std::size_t hops = 0;  ///< longest chain of answers that led to one of `closest`; 0 if our table knew all
   io::Duration took{0};
+  bool answered = false;  ///< ended before its time, because what was sought had been told
 };
 
 struct DhtCounters {

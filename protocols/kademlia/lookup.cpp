@@ -27,6 +27,7 @@ io::Task<LookupReport> Dht::State::look_up(Ptr self, LookupPtr lookup, io::Durat
   lookup->over = true;
   std::erase(self->lookups, lookup);
   lookup->report.took = self->now() - began;
+  lookup->report.answered = lookup->enough;
   self->finish(*lookup);
   co_return lookup->report;
 }

@@ -333,6 +333,11 @@ RelayService::~RelayService() { stop(); }
 
 std::size_t RelayService::reservations() const { return state_->reservations.size(); }
 std::size_t RelayService::circuits() const { return state_->circuits; }
+std::size_t RelayService::most_circuits_of_a_peer() const {
+  std::size_t most = 0;
+  for (const auto& [peer, count] : state_->circuits_of) most = std::max(most, count);
+  return most;
+}
 const RelayCounters& RelayService::counters() const { return state_->counters; }
 
 void RelayService::stop() {

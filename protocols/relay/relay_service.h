@@ -51,6 +51,8 @@ class RelayService {
   std::size_t reservations() const;
   /// Open ones, and those being opened.
   std::size_t circuits() const;
+  /// Of the peer that has most of them, whichever end it is.
+  std::size_t most_circuits_of_a_peer() const;
   const RelayCounters& counters() const;
 
   void stop();

@@ -70,6 +70,8 @@ class Figures {
 void add_lookups(Figures& figures) {
   using Spread = std::function<world::Spread(const NetworkReport&)>;
   figures.add("lookup", Spread([](const auto& report) { return report.lookups.took_s; }), " s", 3);
+  figures.add("lookup that ended with an answer",
+              Spread([](const auto& report) { return report.lookups.answered_after_s; }), " s", 3);
   figures.add(
       "lookup hops, mean", [](const auto& report) { return report.lookups.hops.mean; }, "", 2);
   figures.add(

@@ -16,6 +16,7 @@ void visit_fields(Report& report, Visitor&& visit) {
   visit("starts", report.starts);
   visit("leaves", report.leaves);
   visit("lookup_took_s", report.lookups.took_s);
+  visit("lookup_answered_after_s", report.lookups.answered_after_s);
   visit("lookup_hops", report.lookups.hops);
   visit("lookup_requests", report.lookups.requests);
   visit("requests_sent", report.lookups.requests_sent);

@@ -30,6 +30,8 @@ Spread spread_of(std::vector<double> numbers);
 /// What the DHT's lookups came to, whoever began them.
 struct LookupFigures {
   Spread took_s;
+  /// Of those that ended with the first answer to what they sought, as walks to a first provider do.
+  Spread answered_after_s;
   Spread hops;
   Spread requests;
   std::uint64_t requests_sent = 0;
@@ -78,7 +80,8 @@ struct RelayFigures {
   Spread reservations;       ///< of a relay at a look
   Spread circuits;
   std::uint64_t most_reservations = 0;
-  std::uint64_t above_limits = 0;         ///< relays that held more than they may, at any look
+  std::uint64_t above_limits =
+      0;  ///< relays that had more reservations, or circuits of a peer, than they may, at any look
   std::uint64_t granted = 0;              ///< refreshes included
   std::uint64_t opened = 0;               ///< circuits
   std::map<int, std::uint64_t> refused;   ///< by status code of the protocol

@@ -41,6 +41,7 @@ void NetworkGauge::begin_life(std::size_t number) {
   auto& node = *world_.members()[number].node;
   node.dht()->on_lookup([this](const kademlia::LookupReport& lookup) {
     took_s_.push_back(seconds(lookup.took));
+    if (lookup.answered) answered_after_s_.push_back(seconds(lookup.took));
     hops_.push_back(static_cast<double>(lookup.hops));
     requests_.push_back(static_cast<double>(lookup.requests));
     totals_.lookups.requests_sent += lookup.requests;
@@ -111,7 +112,9 @@ void NetworkGauge::look_at_relay(const relay::RelayService& relay) {
   reservations_.push_back(static_cast<double>(reservations));
   circuits_.push_back(static_cast<double>(relay.circuits()));
   totals_.relays.most_reservations = std::max<std::uint64_t>(totals_.relays.most_reservations, reservations);
-  if (reservations > world_.spec().max_reservations) ++totals_.relays.above_limits;
+  const bool above = reservations > world_.spec().max_reservations ||
+                     relay.most_circuits_of_a_peer() > world_.spec().max_circuits_per_peer;
+  totals_.relays.above_limits += above;
 }
 
 NetworkGauge::Kind& NetworkGauge::kind_of(const Member& member) {
@@ -152,6 +155,7 @@ NetworkReport NetworkGauge::report() const {
   report.simulated = world_.simulation().now().time_since_epoch();
   report.node_hours = seconds(online) / 3600;
   report.lookups.took_s = spread_of(took_s_);
+  report.lookups.answered_after_s = spread_of(answered_after_s_);
   report.lookups.hops = spread_of(hops_);
   report.lookups.requests = spread_of(requests_);
   report.tables.size = spread_of(table_sizes_);

@@ -41,7 +41,7 @@ class NetworkGauge {
   NetworkWorld& world_;
   NetworkReport totals_;  ///< what only adds up
   io::Duration online_{0};
-  std::vector<double> took_s_, hops_, requests_;
+  std::vector<double> took_s_, answered_after_s_, hops_, requests_;
   std::vector<double> table_sizes_, reservations_, circuits_, connections_;
   std::vector<Kind> kinds_;
   std::uint64_t connections_now_ = 0;
