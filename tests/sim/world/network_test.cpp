@@ -111,6 +111,24 @@ TEST(Network, LosesNobodyWhoIsStillConnectedWhenHalfOfItDies) {
   EXPECT_EQ(report.left_behind, 0u);
 }
 
+TEST(Network, RelaysRefuseTenTimesWhatTheyMayHold) {
+  const auto scenario = network_scenario(50, "7 min",
+                                         {{"network.public_share", "0.12"},
+                                          {"network.peers", "{nat: EIM/APDF, access: cable}"},
+                                          {"network.max_reservations", "1"}});
+  const auto report = run_network(scenario, world_data(), 1, 0).report;
+  constexpr int reservation_refused =
+      200;  // libp2p/specs relay/circuit-v2.md, "Status codes and error handling"
+  EXPECT_EQ(report.relays.relays, 6u);
+  EXPECT_EQ(report.relays.private_nodes, 44u);  // and each of them wants two
+  EXPECT_EQ(report.relays.most_reservations, 1u);
+  EXPECT_EQ(report.relays.above_limits, 0u);
+  EXPECT_GE(report.relays.without_reservation, 44u - 6u);
+  ASSERT_EQ(report.relays.refused.size(), 1u);
+  EXPECT_GT(report.relays.refused.at(reservation_refused), 44u);
+  EXPECT_EQ(report.left_behind, 0u);
+}
+
 // Without gateways that filter by address alone: servers that cannot be dialled spoil lookups.
 TEST(NetworkLong, FindsTheClosestServersOfAll) {
   const auto scenario = network_scenario(300, "20 min",

@@ -185,6 +185,55 @@ TEST(Scenario, AColdStartHasKeysOfItsOwn) {
   EXPECT_EQ(*again, *scenario) << to_yaml(*scenario);
 }
 
+constexpr auto a_network = R"(name: t
+network:
+  nodes: 500
+  peers: {nat: linux, access: dsl}
+  join: 3 min
+  duration: 50 min
+  public_share: 0.25
+  public_access: cable
+  bootstrap: 7
+  low_water: 11
+  high_water: 22
+  refresh: 4 min
+  max_reservations: 33
+  max_circuits_per_peer: 5
+  channel: full
+  check_every: 90 s
+  churn:
+    {from: 6 min, session: {median: 20 min, p80: 2 h}, off: {median: 5 min, p80: 7 min}, silent: 0.125}
+  pairs: {peers: 44, attempts: 55, from: 8 min, limit: 66 s}
+  probes: {count: 77, at: 9 min, over: 88 s}
+  kill: {at: 20 min, share: 0.375, settle: 11 min}
+)";
+
+TEST(Scenario, ANetworkHasKeysOfItsOwn) {
+  const auto scenario = load(a_network);
+  ASSERT_TRUE(scenario) << to_string(scenario.error());
+  EXPECT_EQ(scenario->a.kind, (PeerKind{"linux", "", "dsl"}));
+  EXPECT_EQ(scenario->network, (NetworkSpec{.nodes = 500,
+                                            .join = 3min,
+                                            .duration = 50min,
+                                            .public_share = 0.25,
+                                            .public_access = "cable",
+                                            .bootstrap = 7,
+                                            .churn = ChurnSpec{6min, {20min, 2h}, {5min, 7min}, 0.125},
+                                            .low_water = 11,
+                                            .high_water = 22,
+                                            .refresh = 4min,
+                                            .max_reservations = 33,
+                                            .max_circuits_per_peer = 5,
+                                            .channel = BackgroundChannel::full,
+                                            .pairs = PairsSpec{44, 55, 8min, 66s},
+                                            .probes = ProbesSpec{77, 9min, 88s},
+                                            .kill = KillSpec{20min, 0.375, 11min},
+                                            .check_every = 90s}));
+  const auto again = load(to_yaml(*scenario));
+  ASSERT_TRUE(again) << to_string(again.error()) << to_yaml(*scenario);
+  EXPECT_EQ(*again, *scenario) << to_yaml(*scenario);
+}
+
 struct Complaint {
   const char* name;
   std::string text;
@@ -207,6 +256,17 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"UnknownKeyOfAPeer", "name: t\npeers:\n  a: {nat: linux}\n  b: {nat: open, regoin: x}\n",
                   "4:18: unknown key 'regoin' in peers.b; did you mean 'region'?"},
         Complaint{"UnknownPeer", "name: t\npeers: {a: {}, b: {}, c: {}}\n", "2:23: unknown key 'c' in peers"},
+        Complaint{"UnknownKeyOfANetwork", "name: t\nnetwork: {nodes: 9, joins: 1 s}\n",
+                  "2:21: unknown key 'joins' in network; did you mean 'join'?"},
+        Complaint{"ANetworkWithoutNodes", "name: t\nnetwork: {join: 1 s}\n", "2:10: "},
+        Complaint{"PairsThatEndTooLate",
+                  "name: t\nnetwork: {nodes: 9, duration: 20 min, pairs: {from: 19 min, limit: 2 min}}\n",
+                  "2:10: the pairs' attempts would end at 21 min, after the world's duration of 20 min"},
+        Complaint{"AMarkBelowTheLowOne", "name: t\nnetwork: {nodes: 9, low_water: 9, high_water: 8}\n",
+                  "2:10: high_water is below low_water"},
+        Complaint{"AP80BelowTheMedian",
+                  "name: t\nnetwork: {nodes: 9, churn: {session: {median: 2 h, p80: 1 h}}}\n",
+                  "2:38: expected a p80 above the median"},
         Complaint{"UnknownDiscovery", with("discovery: cold-stat"),
                   "3:12: there is no way of discovery 'cold-stat'; did you mean 'cold-start'?"},
         Complaint{"MoreBootstrapNodesThanNodes",
