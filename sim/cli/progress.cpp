@@ -54,10 +54,12 @@ void Progress::finish() {
 
 std::string Progress::state() const {
   const auto seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  const auto rate = static_cast<double>(done_ - done_before_) / std::max(seconds, 1e-3);
-  auto text = fmt::format("{}/{} {}, {:.1f}/s", done_, total_, unit_, rate);
+  const auto rate = (static_cast<double>(done_ - done_before_) + under_way_) / std::max(seconds, 1e-3);
+  auto text = fmt::format("{}/{} {}", done_, total_, unit_);
+  text += under_way_ > 0 ? fmt::format(" and {:.0f} % of one", 100 * under_way_)
+                         : fmt::format(", {:.1f}/s", rate);
   if (done_ < total_ && rate > 0)
-    text += fmt::format(", {} left", time_text(static_cast<double>(total_ - done_) / rate));
+    text += fmt::format(", {} left", time_text((static_cast<double>(total_ - done_) - under_way_) / rate));
   const auto punch = tally_.punch_rate();
   if (punch.value) text += fmt::format(", punch_rate {} {}", report::percent(punch), report::interval(punch));
   if (const auto errors = tally_.count(world::Outcome::unknown)) text += fmt::format(", {} errors", errors);
@@ -69,7 +71,9 @@ void Progress::draw() {
     fmt::print(stderr, "{}\n", state());
     return;
   }
-  const auto filled = total_ == 0 ? bar_width : bar_width * done_ / total_;
+  const auto share =
+      total_ == 0 ? 1 : (static_cast<double>(done_) + under_way_) / static_cast<double>(total_);
+  const auto filled = std::min(bar_width, static_cast<std::uint64_t>(share * static_cast<double>(bar_width)));
   const auto bar = std::string(filled, '#') + std::string(bar_width - filled, '.');
   const auto coloured = style_ == Style::coloured_bar;
   // Back to the start of the line; what the last state left behind it is erased (ECMA-48 EL).

@@ -20,6 +20,8 @@ class Progress {
 
   /// Another one is done.
   void advance() { ++done_; }
+  /// How much is done of those that are under way, in units.
+  void set_under_way(double done) { under_way_ = done; }
   /// One more row, for the rates.
   void add(const world::Trial& trial) { tally_.add(trial); }
   /// Draws when it is time to.
@@ -38,6 +40,7 @@ class Progress {
   std::uint64_t total_;
   std::uint64_t done_;
   std::uint64_t done_before_;
+  double under_way_ = 0;
   study::Tally tally_;  ///< of this session
   Clock::time_point start_ = Clock::now();
   Clock::time_point next_draw_;

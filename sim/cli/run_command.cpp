@@ -137,6 +137,7 @@ class RunCommand {
     const auto style = arguments_.quiet ? Progress::Style::quiet : Progress::style_of_terminal();
     Progress progress(style, plan.has_networks() ? "worlds" : "trials", plan.trials(), options.skip);
     const InterruptGuard guard;
+    options.under_way = [&](double done) { progress.set_under_way(done); };
     options.interrupted = [&] {
       progress.tick();
       return interrupt_requested != 0;
@@ -161,14 +162,17 @@ class RunCommand {
 
   study::Work work_with(const world::WorldData& data) const {
     const auto perform = trial_of(context_, arguments_.capture);
-    return {.trial =
-                [&data, perform](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
-                                 const world::TrialOptions& options) {
-                  return perform(scenario, data, seed, index, options);
-                },
-            .network = [&data, network = context_.network](
-                           const world::Scenario& scenario, std::uint64_t seed,
-                           std::uint64_t number) { return network(scenario, data, seed, number, {}); }};
+    return {
+        .trial =
+            [&data, perform](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
+                             const world::TrialOptions& options) {
+              return perform(scenario, data, seed, index, options);
+            },
+        .network =
+            [&data, network = context_.network](const world::Scenario& scenario, std::uint64_t seed,
+                                                std::uint64_t number, const world::NetworkOptions& options) {
+              return network(scenario, data, seed, number, options);
+            }};
   }
 
   int conclude(Folder& folder, const study::Plan& plan, const study::Summary& summary) {

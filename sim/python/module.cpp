@@ -92,14 +92,16 @@ struct Results {
 
 Results run_all(const study::Plan& plan, const world::WorldData& data, int jobs) {
   Results results;
-  const study::Work work{
-      .trial =
-          [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
-              const world::TrialOptions& options) {
-            return world::run_trial(scenario, data, seed, index, options);
-          },
-      .network = [&](const world::Scenario& scenario, std::uint64_t seed,
-                     std::uint64_t number) { return world::run_network(scenario, data, seed, number); }};
+  const study::Work work{.trial =
+                             [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t index,
+                                 const world::TrialOptions& options) {
+                               return world::run_trial(scenario, data, seed, index, options);
+                             },
+                         .network =
+                             [&](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t number,
+                                 const world::NetworkOptions& options) {
+                               return world::run_network(scenario, data, seed, number, options);
+                             }};
   const study::Sink sink{.row =
                              [&](const study::Row& row) {
                                results.rows.push_back(row);
@@ -110,7 +112,8 @@ Results run_all(const study::Plan& plan, const world::WorldData& data, int jobs)
                                results.worlds.push_back(world);
                                return io::Result<>{};
                              }};
-  study::RunOptions options{.jobs = jobs, .skip = 0, .captures = {}, .interrupted = python_interrupted};
+  study::RunOptions options{
+      .jobs = jobs, .skip = 0, .captures = {}, .interrupted = python_interrupted, .under_way = [](double) {}};
   io::Result<study::RunEnd> end;
   {
     const py::gil_scoped_release no_gil;

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "sim/study/worker.h"
@@ -48,6 +49,7 @@ class Run {
       if (auto started = hire(); !started) return tl::unexpected(started.error());
     }
     while (written_ < numbering_.total()) {
+      options_.under_way(under_way());
       if (options_.interrupted()) return RunEnd::interrupted;
       give_jobs();
       wait();
@@ -68,21 +70,33 @@ class Run {
   io::Result<Worker> start_worker() {
     std::vector<int> siblings;
     for (const auto& worker : workers_) siblings.push_back(worker.socket());
-    return Worker::start([this](std::uint64_t number) { return perform(number); }, siblings);
+    return Worker::start(
+        [this](std::uint64_t number, const Worker::Progress& progress) { return perform(number, progress); },
+        siblings);
   }
 
   /// In the worker.
-  JobResult perform(std::uint64_t number) {
+  JobResult perform(std::uint64_t number, const Worker::Progress& progress) {
     const auto cell = numbering_.cell(number);
     const auto& scenario = plan_.cells[cell].scenario;
     if (scenario.network) {
-      auto result = work_.network(scenario, scenario.seed, numbering_.index(number));
+      world::NetworkOptions options;
+      options.on_look = [&](io::Duration at, const world::NetworkReport&, const world::NetworkCost&) {
+        progress(std::chrono::duration<double>(at) / scenario.network->duration);
+      };
+      auto result = work_.network(scenario, scenario.seed, numbering_.index(number), options);
       return {.trials = std::move(result.rows), .report = std::move(result.report)};
     }
     world::TrialOptions options;
     options.captures = options_.captures;
     if (plan_.cells.size() > 1) options.captures.directory += fmt::format("/{}", cell);
     return {.trials = {work_.trial(scenario, scenario.seed, numbering_.index(number), options)}};
+  }
+
+  double under_way() const {
+    double done = 0;
+    for (const auto& worker : workers_) done += worker.share();
+    return done;
   }
 
   void give_jobs() {

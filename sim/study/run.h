@@ -20,7 +20,7 @@ struct Work {
       trial;
   /// Runs a world of a scenario that has a network.
   std::function<world::NetworkResult(const world::Scenario& scenario, std::uint64_t seed,
-                                     std::uint64_t number)>
+                                     std::uint64_t number, const world::NetworkOptions& options)>
       network;
 };
 
@@ -51,6 +51,8 @@ struct RunOptions {
   world::Captures captures{};
   /// Asked ten times a second; `true` ends the run.
   std::function<bool()> interrupted = [] { return false; };
+  /// Told ten times a second how much is done of what is under way: worlds, and parts of them.
+  std::function<void(double)> under_way = [](double) {};
 };
 
 enum class RunEnd { complete, interrupted };

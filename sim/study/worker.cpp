@@ -10,15 +10,18 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <span>
 #include <utility>
 
 namespace flaresim::study {
 namespace {
 
-/// Before each result on the wire.
+enum class MessageKind : std::uint32_t { result, last_result, share };
+
+/// Before each message on the wire.
 struct Header {
   std::uint32_t size = 0;
-  std::uint32_t retired = 0;
+  MessageKind kind = MessageKind::result;
 };
 constexpr std::size_t max_answer_bytes = 256 << 20;
 constexpr std::size_t chunk_bytes = 64 << 10;
@@ -51,14 +54,19 @@ bool receive_all(int socket, void* data, std::size_t size) {
 [[noreturn]] void serve(const Worker::Job& job, int socket) {
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_DFL);
+  const auto progress = [socket](double share) {
+    const Header header{sizeof share, MessageKind::share};
+    // That nobody listens any more shows when the result is sent.
+    if (send_all(socket, &header, sizeof header)) send_all(socket, &share, sizeof share);
+  };
   for (std::uint64_t number = 0; receive_all(socket, &number, sizeof number);) {
     Header header;
     JobResult result;
     try {
-      result = job(number);
+      result = job(number, progress);
     } catch (const std::exception& exception) {
       result.failure = *exception.what() != 0 ? exception.what() : "an exception without a word";
-      header.retired = 1;
+      header.kind = MessageKind::last_result;
     }
     const auto bytes = encode(result);
     header.size = static_cast<std::uint32_t>(bytes.size());
@@ -94,12 +102,14 @@ Worker::Worker(Worker&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       socket_(std::exchange(other.socket_, -1)),
       job_(other.job_),
+      share_(other.share_),
       inbox_(std::move(other.inbox_)) {}
 
 Worker& Worker::operator=(Worker&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(socket_, other.socket_);
   std::swap(job_, other.job_);
+  std::swap(share_, other.share_);
   std::swap(inbox_, other.inbox_);
   return *this;
 }
@@ -123,16 +133,34 @@ std::optional<Worker::Answer> Worker::poll() {
   if (received <= 0) return failed(wait_for_death());
   inbox_.insert(inbox_.end(), chunk.begin(), chunk.begin() + received);
 
+  std::optional<Answer> answer;
+  while (!answer && take_message(answer)) {
+  }
+  return answer;
+}
+
+/// Takes the first message out of the inbox; false when there is none that is whole.
+bool Worker::take_message(std::optional<Answer>& answer) {
   Header header;
-  if (inbox_.size() < sizeof header) return std::nullopt;
+  if (inbox_.size() < sizeof header) return false;
   std::memcpy(&header, inbox_.data(), sizeof header);
-  if (header.size > max_answer_bytes) return failed("the worker process sent garbage");
-  if (inbox_.size() < sizeof header + header.size) return std::nullopt;
-  auto result = decode(std::span(inbox_).subspan(sizeof header, header.size));
-  inbox_.clear();
-  job_.reset();
-  if (!result) return failed("the worker process sent garbage");
-  return Answer{.result = std::move(*result), .retired = header.retired != 0};
+  if (header.size > max_answer_bytes || (header.kind == MessageKind::share && header.size != sizeof share_)) {
+    answer = failed("the worker process sent garbage");
+    return true;
+  }
+  if (inbox_.size() < sizeof header + header.size) return false;
+  const auto body = std::span(inbox_).subspan(sizeof header, header.size);
+  if (header.kind == MessageKind::share) {
+    std::memcpy(&share_, body.data(), sizeof share_);
+  } else {
+    auto result = decode(body);
+    job_.reset();
+    share_ = 0;
+    answer = result ? Answer{std::move(*result), header.kind == MessageKind::last_result}
+                    : failed("the worker process sent garbage");
+  }
+  inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(sizeof header + header.size));
+  return true;
 }
 
 Worker::Answer Worker::failed(std::string why) {

@@ -19,7 +19,9 @@ namespace flaresim::study {
 /// 2. The child lives until this is destroyed, or until it dies of a job.
 class Worker {
  public:
-  using Job = std::function<JobResult(std::uint64_t number)>;
+  /// In the child: how much of the job is done, from 0 to 1. To be called seldom.
+  using Progress = std::function<void(double share)>;
+  using Job = std::function<JobResult(std::uint64_t number, const Progress& progress)>;
 
   /// Forks. `siblings` are the sockets of other workers, which the child must not keep open.
   static io::Result<Worker> start(const Job& job, const std::vector<int>& siblings);
@@ -31,6 +33,8 @@ class Worker {
   int socket() const { return socket_; }
   std::optional<std::uint64_t> job() const { return job_; }
   void give(std::uint64_t job);
+  /// What is done of the job under way, as far as the child has told; 0 without one.
+  double share() const { return share_; }
 
   struct Answer {
     JobResult result{};    ///< its `failure` says too what ended a child without a result
@@ -41,12 +45,14 @@ class Worker {
 
  private:
   Worker(pid_t pid, int socket) : pid_(pid), socket_(socket) {}
+  bool take_message(std::optional<Answer>& answer);
   static Answer failed(std::string why);
   std::string wait_for_death();
 
   pid_t pid_ = -1;
   int socket_ = -1;
   std::optional<std::uint64_t> job_;
+  double share_ = 0;
   std::vector<std::uint8_t> inbox_;
 };
 

@@ -49,10 +49,11 @@ class Report:
             yield f"| {title} | {' | '.join(self._summary(row.get(stack, {})) for stack in self._stacks)} |"
 
     def _summary(self, by_key_type):
-        results = {by_key_type.get(key_type, "not run") for key_type in self._key_types}
-        if len(results) == 1:
-            return results.pop()
-        return ", ".join(f"{key_type}: {by_key_type.get(key_type, 'not run')}" for key_type in self._key_types)
+        run = {key_type: by_key_type[key_type] for key_type in self._key_types if key_type in by_key_type}
+        results = set(run.values())
+        if len(results) != 1:
+            return ", ".join(f"{key_type}: {result}" for key_type, result in run.items()) or "not run"
+        return results.pop() if len(run) == len(self._key_types) else f"{results.pop()} ({', '.join(run)})"
 
     def _gap_table(self):
         yield "| beyond js-libp2p | |"

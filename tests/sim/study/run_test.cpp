@@ -23,7 +23,8 @@ using testing::HasSubstr;
 
 using TrialWork = decltype(Work::trial);
 
-world::NetworkResult whole(const world::Scenario&, std::uint64_t seed, std::uint64_t number) {
+world::NetworkResult whole(const world::Scenario&, std::uint64_t seed, std::uint64_t number,
+                           const world::NetworkOptions&) {
   return full_network(seed, number);
 }
 
@@ -253,8 +254,27 @@ TEST(RunOfNetworks, GoesOnWithTheNextWorld) {
   EXPECT_EQ(found.rows.front().trial.index, 3U);
 }
 
+TEST(RunOfNetworks, TellsHowMuchOfAWorldIsDone) {
+  const auto slow = [](const world::Scenario& scenario, std::uint64_t seed, std::uint64_t number,
+                       const world::NetworkOptions& options) {
+    for (const int quarter : {1, 2, 3}) {
+      options.on_look(scenario.network->duration * quarter / 4, {}, {});
+      std::this_thread::sleep_for(300ms);
+    }
+    return full_network(seed, number);
+  };
+  std::vector<double> told;
+  RunOptions options{.jobs = 1};
+  options.under_way = [&](double done) {
+    if (told.empty() || told.back() != done) told.push_back(done);
+  };
+  EXPECT_EQ(found_of(networks_of({2}), {.trial = plain, .network = slow}, options).worlds.size(), 2U);
+  EXPECT_THAT(told, testing::ElementsAre(0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75));
+}
+
 TEST(RunOfNetworks, ACrashCostsOneWorldAndNamesTheSignal) {
-  const auto crash = [](const world::Scenario&, std::uint64_t seed, std::uint64_t number) {
+  const auto crash = [](const world::Scenario&, std::uint64_t seed, std::uint64_t number,
+                        const world::NetworkOptions&) {
     if (number == 1) std::raise(SIGKILL);
     if (number == 2) throw std::runtime_error("a broken invariant");
     return full_network(seed, number);
@@ -271,7 +291,8 @@ TEST(RunOfNetworks, ACrashCostsOneWorldAndNamesTheSignal) {
 }
 
 TEST(RunOfNetworks, TakesWorldsOfManyRows) {
-  const auto large = [](const world::Scenario&, std::uint64_t seed, std::uint64_t number) {
+  const auto large = [](const world::Scenario&, std::uint64_t seed, std::uint64_t number,
+                        const world::NetworkOptions&) {
     auto result = full_network(seed, number);
     for (std::uint64_t i = 3; i < 20'000; ++i) result.rows.push_back(full_trial(seed, i));
     return result;
