@@ -47,6 +47,7 @@ void Progress::tick() {
 }
 
 void Progress::finish() {
+  under_way_ = 0;
   if (style_ == Style::quiet) return;
   draw();
   if (style_ != Style::lines) fmt::print(stderr, "\n");

@@ -19,7 +19,8 @@ struct FaultProfile {
 };
 
 /// Spoils what protocols write to their streams, of which it lives as long as any. A write is a message, or a part of
-/// one.
+/// one. A stream that is reset, or whose connection has closed, is not spoilt any more: so only one write can still be
+/// late once everything is shut down.
 class Faults : public std::enable_shared_from_this<Faults> {
  public:
   Faults(io::Scheduler& scheduler, FaultProfile profile, std::uint64_t seed)
