@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "protocols/dcutr/hole_puncher.h"
 #include "tests/protocols/node/world.h"
 
@@ -19,6 +21,7 @@ using support::World;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 // The wire by hand: libp2p/specs relay/DCUtR.md, "RPC messages".
 io::Bytes message(std::uint64_t type, const std::vector<io::Bytes>& addresses = {}) {
@@ -154,6 +157,124 @@ TEST_F(PublicDcutrTest, PunchesWhenTheAdvertisedAddressIsFirewalled) {
   ASSERT_THAT(report.reversal->failures, SizeIs(1));
   EXPECT_EQ(report.reversal->failures[0].why, std::errc::timed_out);
   EXPECT_THAT(report.attempts, SizeIs(1));
+}
+
+/// What a reversal dials when the dialler advertises these, none of which answers.
+std::vector<std::string> dialled_by_reversal(bool to_private, const std::vector<std::string>& advertised) {
+  std::vector<PunchReport> reports;
+  World world;
+  node::NodeProfile profile;
+  profile.dcutr.reversal_to_private = to_private;
+  auto& relay = world.add("1.1.1.1");
+  auto& a = world.add("2.2.2.1");
+  auto& b = world.add("10.0.0.2", "2.2.2.2", profile);
+  world.internet.rule = [&](const Syn& syn) {
+    return syn.to.address == relay.host.outside() ? Verdict::pass : Verdict::drop;
+  };
+  b.node.hole_puncher().on_report([&](const PunchReport& report) { reports.push_back(report); });
+  std::vector<Multiaddr> listening;
+  for (const auto& address : advertised) listening.push_back(Multiaddr::from_string(address).value());
+  a.swarm().addresses().set_listening(std::move(listening));
+  EXPECT_TRUE(world.connect_through(relay, a, b));
+  world.scheduler.run_for(2min);
+  EXPECT_THAT(reports, SizeIs(1));
+  std::vector<std::string> out;
+  if (reports.empty() || !reports[0].reversal) return out;
+  for (const auto& failure : reports[0].reversal->failures) out.push_back(failure.address.to_string());
+  return out;
+}
+
+const std::vector<std::string> everywhere{"/ip4/127.0.0.1/tcp/4001", "/ip4/10.0.0.1/tcp/4001",
+                                          "/ip4/2.2.2.1/tcp/4001"};
+
+TEST(ConnectionReversal, DialsThePublicAddressAlone) {
+  EXPECT_THAT(dialled_by_reversal(false, everywhere), ElementsAre("/ip4/2.2.2.1/tcp/4001"));
+}
+
+TEST(ConnectionReversal, ToPrivateDialsThePrivateAddressBesideThePublicOneButNotLoopback) {
+  EXPECT_THAT(dialled_by_reversal(true, everywhere),
+              UnorderedElementsAre("/ip4/2.2.2.1/tcp/4001", "/ip4/10.0.0.1/tcp/4001"));
+}
+
+TEST(ConnectionReversal, ToPrivateDialsNothingWhenNoPublicAddressIsAdvertised) {
+  EXPECT_THAT(dialled_by_reversal(true, {"/ip4/10.0.0.1/tcp/4001"}), IsEmpty());
+}
+
+/// A node that tells `remote` which protocols it offers.
+struct OwnAddressTest : testing::Test {
+  Peer& join(bool waits) {
+    node::NodeProfile profile;
+    profile.dcutr.wait_for_own_address = waits;
+    auto& node = world.add("10.0.0.2", "", profile);  // nobody shows it a public address
+    world.connect(node, remote);
+    return node;
+  }
+  static void learn_address(Peer& node) {
+    node.swarm().addresses().set_mapped({Multiaddr::from_string("/ip4/2.2.2.2/tcp/4001").value()});
+  }
+  static bool offers(Peer& node) { return std::ranges::count(node.swarm().protocols(), dcutr_protocol) > 0; }
+  bool is_told(Peer& node) {
+    return std::ranges::count(remote.swarm().peers().find(node.id()).protocols, dcutr_protocol) > 0;
+  }
+
+  World world;
+  Peer& remote = world.add("1.1.1.1");
+};
+
+TEST_F(OwnAddressTest, IsNotWaitedForByDefault) {
+  auto& node = join(false);
+  EXPECT_TRUE(offers(node));
+  EXPECT_TRUE(is_told(node));
+}
+
+TEST_F(OwnAddressTest, IsWaitedForBeforeTheProtocolIsTold) {
+  auto& node = join(true);
+  world.scheduler.run_for(1min);
+  EXPECT_FALSE(offers(node));
+  EXPECT_FALSE(is_told(node));
+  learn_address(node);
+  world.scheduler.run_for(10s);
+  EXPECT_TRUE(offers(node));
+  EXPECT_TRUE(is_told(node));
+}
+
+TEST_F(OwnAddressTest, IsLookedForAfterTwiceAsLongEachTimeUpToFiveSeconds) {
+  // go-libp2p p2p/protocol/holepunch/svc.go waitForPublicAddr: 250 ms, doubled, at most 5 s.
+  const std::vector<io::Duration> looks{250ms, 750ms, 1750ms, 3750ms, 7750ms, 12750ms, 17750ms};
+  node::NodeProfile profile;
+  profile.dcutr.wait_for_own_address = true;
+  io::Duration last{};
+  int hosts = 0;
+  for (const auto look : looks) {
+    auto& node = world.add("10.0.0." + std::to_string(++hosts), "", profile);
+    world.scheduler.run_for(last + 1ms);  // just missed
+    learn_address(node);
+    world.scheduler.run_for(look - last - 2ms);
+    EXPECT_FALSE(offers(node)) << look.count();
+    world.scheduler.run_for(1ms);
+    EXPECT_TRUE(offers(node)) << look.count();
+    last = look;
+  }
+}
+
+TEST_F(OwnAddressTest, ThatComesLateUpgradesNoConnectionFromBefore) {
+  std::vector<PunchReport> reports;
+  node::NodeProfile profile;
+  profile.dcutr.wait_for_own_address = true;
+  auto& a = world.add("10.0.0.1", "2.2.2.1");
+  auto& b = world.add("10.0.0.3", "", profile);
+  b.node.hole_puncher().on_report([&](const PunchReport& report) { reports.push_back(report); });
+  const auto early = world.connect_through(remote, a, b);
+  learn_address(b);
+  world.scheduler.run_for(1min);
+  EXPECT_THAT(reports, IsEmpty());
+  early->close(std::make_error_code(std::errc::operation_canceled));
+  world.scheduler.run_for(1s);
+  const auto circuit = remote.address().with_peer(remote.id()).encapsulate(Multiaddr::circuit());
+  std::vector<Multiaddr> through(1, circuit);
+  ASSERT_TRUE(world.run(a.swarm().dial({b.id(), through, false, std::nullopt, io::Duration(0)})).connection);
+  world.scheduler.run_for(1min);
+  EXPECT_THAT(reports, SizeIs(1));
 }
 
 TEST_F(DcutrTest, MakesThreeAttemptsEachWithAnExchangeOfItsOwn) {
