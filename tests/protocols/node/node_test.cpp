@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/protocols/node/world.h"
 
 namespace flaresim::node {
@@ -11,6 +13,7 @@ using namespace std::chrono_literals;
 using multiformats::Multiaddr;
 using support::World;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::Not;
 
 TEST(Node, TwoNodesPingAndIdentifyEachOther) {
@@ -53,6 +56,51 @@ TEST(Node, CanBeDestroyedInTheMiddleOfEverything) {
     EXPECT_TRUE(reserving.done()) << delay;
     EXPECT_EQ(scheduler.armed_timers(), 0u) << delay;
   }
+}
+
+TEST(ShuttingDown, EndsADialBackInThatInstant) {
+  NodeProfile profile;
+  profile.autonat.emplace().from = ReachabilityFrom::v2;
+  World world;
+  auto& server = world.add("1.1.1.1", "", profile);
+  auto& user = world.add("2.2.2.2", "", profile);
+  user.host.raise_firewall();  // so that the dial-back takes its time
+  world.connect(user, server);
+  const auto dials_back = [&] {
+    return std::ranges::any_of(world.internet.syns, [&](const support::Syn& syn) {
+      return syn.from.address == server.host.outside() && syn.to.address == user.host.outside();
+    });
+  };
+  ASSERT_TRUE(world.scheduler.run_until(dials_back, 1min));
+  EXPECT_EQ(server.node.autonat_v2_server()->active(), 1u);
+  server.node.shut_down();
+  world.scheduler.settle();
+  EXPECT_EQ(server.node.autonat_v2_server()->active(), 0u);
+  EXPECT_EQ(server.host.open_sockets(), 0u);
+}
+
+TEST(ShuttingDown, LeavesNoTrimForLater) {
+  NodeProfile profile;
+  profile.connection_manager = {.low_water = 1, .high_water = 1, .silence = 1h};
+  World world;
+  auto& hub = world.add("1.1.1.1", "", profile);
+  for (const auto* address : {"2.2.2.2", "3.3.3.3"}) world.connect(world.add(address), hub);
+  EXPECT_EQ(hub.swarm().connections().size(), 2u);  // too many, but too young
+  world.end();                                      // expects that no timer is armed
+}
+
+TEST(ShuttingDown, ReleasesReservations) {
+  World world;
+  auto& relay = world.add("1.1.1.1");
+  auto& a = world.add("2.2.2.2");
+  relay.node.start_relay_service();
+  ASSERT_TRUE(world.run(a.node.relay_client().reserve(relay.id(), relay.addresses())));
+  std::vector<std::error_code> why;
+  a.node.relay_client().on_lost(
+      [&](const multiformats::PeerId&, std::error_code reason) { why.push_back(reason); });
+  a.node.shut_down();
+  world.scheduler.run_for(1s);
+  EXPECT_THAT(why, ElementsAre(relay::Error::released));
 }
 
 }  // namespace
