@@ -37,24 +37,20 @@ io::Task<io::Result<Message>> Dht::State::request(Ptr self, PeerId peer, Message
   co_return answer;
 }
 
-/// What fails is tried once more: the remote may have ended a stream that was idle for too long, or either of us closed the
-/// connection to make room (go-libp2p-kad-dht internal/net/message_manager.go SendRequest).
+/// What fails on its way is tried once more: the remote may have ended a stream that was idle for too long, or either of us
+/// closed the connection to make room (go-libp2p-kad-dht internal/net/message_manager.go SendRequest).
 io::Task<io::Result<Message>> Dht::State::try_request(Ptr self, PeerId peer, Message message) {
-  auto answer = co_await ask_once(self, peer, message);
-  if (!answer && !self->stopped) answer = co_await ask_once(self, peer, std::move(message));
-  co_return answer;
-}
-
-io::Task<io::Result<Message>> Dht::State::ask_once(Ptr self, PeerId peer, Message message) {
-  const auto stream = co_await stream_to(self, peer);
-  if (!stream) co_return tl::unexpected(stream.error());
-  auto answer = co_await exchange(self, *stream, std::move(message));
-  if (answer) {
-    self->keep_idle(peer, *stream);
-  } else {
+  for (bool again = true;; again = false) {
+    const auto stream = co_await stream_to(self, peer);
+    if (!stream) co_return tl::unexpected(stream.error());
+    auto answer = co_await exchange(self, *stream, message);
+    if (answer) {
+      self->keep_idle(peer, *stream);
+      co_return answer;
+    }
     (*stream)->reset(answer.error());
+    if (!again || self->stopped) co_return answer;
   }
-  co_return answer;
 }
 
 io::Task<io::Result<io::StreamPtr>> Dht::State::stream_to(Ptr self, PeerId peer) {

@@ -38,7 +38,6 @@ struct Dht::State : std::enable_shared_from_this<Dht::State> {
   /// Sends to a connected peer; the answer to `add_provider` is empty.
   static io::Task<io::Result<Message>> request(Ptr self, multiformats::PeerId peer, Message message);
   static io::Task<io::Result<Message>> try_request(Ptr self, multiformats::PeerId peer, Message message);
-  static io::Task<io::Result<Message>> ask_once(Ptr self, multiformats::PeerId peer, Message message);
   static io::Task<io::Result<io::StreamPtr>> stream_to(Ptr self, multiformats::PeerId peer);
   static io::Task<io::Result<Message>> exchange(Ptr self, io::StreamPtr stream, Message message);
   io::StreamPtr take_idle(const multiformats::PeerId& peer);
