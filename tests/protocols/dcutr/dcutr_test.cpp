@@ -172,9 +172,9 @@ std::vector<std::string> dialled_by_reversal(bool to_private, const std::vector<
     return syn.to.address == relay.host.outside() ? Verdict::pass : Verdict::drop;
   };
   b.node.hole_puncher().on_report([&](const PunchReport& report) { reports.push_back(report); });
-  std::vector<Multiaddr> listening;
-  for (const auto& address : advertised) listening.push_back(Multiaddr::from_string(address).value());
-  a.swarm().addresses().set_listening(std::move(listening));
+  io::Bytes identify;  // libp2p/specs identify/README.md: field 2 is listenAddrs
+  for (const auto& address : advertised) io::append(identify, field(2, bytes_of(address)));
+  a.swarm().handle("/ipfs/id/1.0.0", support::answers(framed(identify)), swarm::OverLimited::yes);
   EXPECT_TRUE(world.connect_through(relay, a, b));
   world.scheduler.run_for(2min);
   EXPECT_THAT(reports, SizeIs(1));
