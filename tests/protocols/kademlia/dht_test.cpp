@@ -235,6 +235,45 @@ TEST_F(DhtTest, ThousandsOfPeersInAnAnswerAreNotAllTakenAndOneGroupOfAddressesNo
   for (const auto& syn : world.internet.syns) EXPECT_NE(syn.to.address.to_string(), "201.1.1.1");
 }
 
+/// Closes the connection at the first requests, and answers the others.
+io::Task<> answer_late(swarm::IncomingStream in, std::shared_ptr<int> to_refuse, io::Bytes answer) {
+  for (;;) {
+    const auto request = co_await io::read_delimited(*in.stream, 4096);
+    if (!request) co_return;
+    if (*to_refuse > 0) {
+      --*to_refuse;
+      in.connection->close(swarm::Error::too_many_connections);
+      co_return;
+    }
+    co_await in.stream->write(answer);
+  }
+}
+
+TEST_F(DhtTest, AsksOnceMoreWhenTheConnectionIsClosedAndNotAThirdTime) {
+  auto& moody = world.add(Mode::client);
+  const auto to_refuse = std::make_shared<int>(0);
+  Message named{MessageType::find_node};
+  named.closer_peers = {{server(3).id(), {server(3).address()}}};
+  const auto answer = support::framed(encode(named));
+  moody.swarm->handle(
+      kad_protocol, [=](swarm::IncomingStream in) { return answer_late(std::move(in), to_refuse, answer); });
+  moody.identify.announce();
+  auto& asker = world.add(Mode::client);
+  world.connect(asker, moody);
+  ASSERT_THAT(asker.dht.table(), Contains(moody.id()));
+
+  *to_refuse = 1;
+  auto report = world.run(asker.dht.closest_peers(id_of(moody)));
+  EXPECT_THAT(ids_of(report.closest), Contains(moody.id()));
+  EXPECT_EQ(*to_refuse, 0);
+  ASSERT_THAT(asker.dht.table(), Contains(moody.id()));
+
+  *to_refuse = 2;
+  report = world.run(asker.dht.closest_peers(id_of(moody)));
+  EXPECT_THAT(ids_of(report.closest), Not(Contains(moody.id())));
+  EXPECT_EQ(*to_refuse, 0);
+}
+
 TEST_F(DhtTest, StopEndsWhatIsPending) {
   const auto lookup = support::start(world.scheduler, a->dht.closest_peers(io::to_bytes("anything")));
   const auto get = support::start(world.scheduler, a->dht.get_value(io::to_bytes("/n/anything")));
