@@ -128,6 +128,11 @@ node.addEventListener('peer:identify', ({ detail: result }) => print('identified
   record: result.signedPeerRecord == null ? null : texts(result.signedPeerRecord.addresses)
 }))
 
+// One of those with whom its lookups begin from now on.
+node.services.dht?.routingTable.addEventListener('peer:add', ({ detail: peer }) => print('dht_peer', {
+  peer: String(peer)
+}))
+
 const printAddresses = () => print('addresses', { addresses: texts(node.getMultiaddrs()) })
 node.addEventListener('self:peer:update', printAddresses)
 
