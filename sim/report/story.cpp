@@ -25,6 +25,8 @@ std::string_view meaning(world::Cause cause) {
       return "a side knew no public address of its own";
     case stream_refused:
       return "the remote did not speak DCUtR";
+    case relayed_connection_lost:
+      return "the relayed connection was lost before the exchange was over";
     case protocol_error:
       return "the DCUtR exchange broke: a bad message, or none in time";
     case refused:

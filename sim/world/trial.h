@@ -35,13 +35,14 @@ enum class Cause {
   relay_unreachable,  ///< a peer could not connect to the relay
   reservation_refused,
   circuit_refused,
-  relayed_upgrade_failed,  ///< the circuit stood, but no secured connection came about over it
-  no_address_to_send,      ///< a side knew no public address of its own
-  stream_refused,          ///< the remote does not speak DCUtR
-  protocol_error,          ///< a malformed or unexpected DCUtR message, or a time limit in the exchange
-  refused,                 ///< every dial of the last attempt ended in a reset
-  silence,                 ///< every dial of the last attempt ran into its time limit
-  both_servers,            ///< a TCP connection stood, but both ends waited for the other's first message
+  relayed_upgrade_failed,   ///< the circuit stood, but no secured connection came about over it
+  no_address_to_send,       ///< a side knew no public address of its own
+  stream_refused,           ///< the remote does not speak DCUtR
+  relayed_connection_lost,  ///< ... before the exchange was over: a relay may close connections to make room
+  protocol_error,           ///< a malformed or unexpected DCUtR message, or a time limit in the exchange
+  refused,                  ///< every dial of the last attempt ended in a reset
+  silence,                  ///< every dial of the last attempt ran into its time limit
+  both_servers,             ///< a TCP connection stood, but both ends waited for the other's first message
   both_clients,
   security_failed,        ///< the handshake on the direct path failed
   bootstrap_unreachable,  ///< a peer could connect to none of the nodes that it knew at boot
@@ -60,6 +61,7 @@ inline constexpr std::array all_causes{Cause::none,
                                        Cause::relayed_upgrade_failed,
                                        Cause::no_address_to_send,
                                        Cause::stream_refused,
+                                       Cause::relayed_connection_lost,
                                        Cause::protocol_error,
                                        Cause::refused,
                                        Cause::silence,

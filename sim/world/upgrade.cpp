@@ -15,6 +15,7 @@ Cause cause_of_failure(const dcutr::PunchReport& report) {
       return Cause::no_address_to_send;
     }
     if (cause == negotiation::Error::no_protocol) return Cause::stream_refused;
+    if (cause == dcutr::Error::relayed_connection_lost) return Cause::relayed_connection_lost;
     return Cause::protocol_error;
   }
   const auto& failures = report.attempts.back().failures;
