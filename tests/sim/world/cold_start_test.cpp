@@ -120,6 +120,16 @@ INSTANTIATE_TEST_SUITE_P(By, KilledRelays, testing::Values("stop", "link-down"),
   return std::string(action.param) == "stop" ? "Stop" : "DeadLine";
 });
 
+TEST(FromAColdStart, NamesTheLossOfTheRelayedConnectionBeforeThePunch) {
+  const auto usual = run(cold_start("port-restricted", "port-restricted"));
+  const auto relayed = events_of(usual, "B", "connected.relayed");
+  ASSERT_FALSE(relayed.empty()) << told(usual);
+  const auto event = "[{at: " + std::to_string(relayed[0].at.count()) + " ns, peer: relays-of-b, do: stop}]";
+  const auto trial = run(cold_start("port-restricted", "port-restricted", {{"events", event}}));
+  EXPECT_EQ(trial.outcome, Outcome::no_stream) << told(trial);
+  EXPECT_EQ(trial.cause, Cause::relayed_connection_lost) << told(trial);
+}
+
 TEST(FromAColdStart, InOneHomeFindsThePeerByMulticast) {
   const auto scenario =
       load("scenarios/pair.yaml", from_a_cold_start({{"topology", "same-lan"}, {"protocol.mdns", "true"}}));
