@@ -122,7 +122,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   security::TlsIdentityPtr tls;  // made when it is first needed
   std::map<std::string, HandlerEntry, std::less<>> handlers;
   std::vector<ConnectionPtr> connections;                                        // in the order of appearance
-  std::unordered_map<multiformats::PeerId, std::vector<ConnectionPtr>> by_peer;  // the same
+  std::unordered_map<multiformats::PeerId, std::vector<ConnectionPtr>> by_peer;  // the same, to be found
   std::list<Abort> pending;  // dials and upgrades under way
   std::size_t inbound_upgrades = 0;
   std::list<std::shared_ptr<Dial>> dials;    // under way, in the order in which they began

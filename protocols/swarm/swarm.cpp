@@ -94,10 +94,11 @@ const ConnectionPtr& Swarm::State::preferred(const ConnectionPtr& older, const C
 void Swarm::State::drop_duplicate(const ConnectionPtr& newcomer) {
   const auto punched = punched_until.find(newcomer->remote());
   if (punched == punched_until.end() || punched->second < scheduler.now()) return;
+  const auto found = by_peer.find(newcomer->remote());
+  if (found == by_peer.end()) return;  // whoever heard of it has closed it
   // Closing may end a connection's service at once, which takes it off the list.
-  for (const auto known = by_peer[newcomer->remote()]; const auto& other : known) {
-    if (other == newcomer || other->remote() != newcomer->remote() || other->relayed() || other->closed())
-      continue;
+  for (const auto known = found->second; const auto& other : known) {
+    if (other == newcomer || other->relayed() || other->closed()) continue;
     const auto& kept = preferred(other, newcomer);
     if (kept->facts().role == security::Role::server) continue;
     const auto& loser = kept == other ? newcomer : other;
