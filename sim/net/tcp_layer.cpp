@@ -228,7 +228,7 @@ std::optional<std::uint16_t> TcpLayer::free_port(const io::IpAddress& local, con
 
 ns3::Ptr<TcpSocket> TcpLayer::create(const io::Endpoint& local, const io::Endpoint& remote,
                                      TcpSocket::Opening opening) {
-  auto socket = ns3::CreateObject<TcpSocket>();
+  auto socket = TcpSocket::make();
   socket->open(*this, local, remote, opening, static_cast<std::uint32_t>(random_.next()));
   connections_[tuple_of(local, remote)] = socket;
   if (opening == TcpSocket::Opening::passive) ++half_open_;

@@ -73,6 +73,31 @@ ns3::TypeId TcpSocket::GetInstanceTypeId() const { return GetTypeId(); }
 
 TcpSocket::TcpSocket() = default;
 
+/// The state that ns-3 has made reports each of its changes to trace sources of the socket; a copy of it does not.
+/// Nobody listens to those here, and they are 3 kB of an idle connection.
+TcpSocket::TcpSocket(const TcpSocket& prototype) : ns3::TcpSocketBase(prototype) {
+  const auto silent = ns3::CopyObject(m_tcb);
+  silent->m_rxBuffer = m_tcb->m_rxBuffer;
+  silent->m_sendEmptyPacketCallback = m_tcb->m_sendEmptyPacketCallback;
+  m_tcb = silent;
+}
+
+ns3::Ptr<TcpSocket> TcpSocket::make() {
+  // Never destroyed: at the program's end ns-3's simulator, which its destructor would ask, is gone.
+  static const auto& prototype = *new ns3::Ptr<TcpSocket>(make_prototype());
+  return ns3::CopyObject(prototype);
+}
+
+/// Only once it is made: CreateObject sets all attributes to their defaults after the constructor.
+ns3::Ptr<TcpSocket> TcpSocket::make_prototype() {
+  auto socket = ns3::CreateObject<TcpSocket>();
+  socket->SetRtt(ns3::CreateObject<ns3::RttMeanDeviation>());
+  socket->set_linux_parameters();
+  socket->SetCongestionControlAlgorithm(ns3::CreateObject<ns3::TcpCubic>());
+  socket->SetRecoveryAlgorithm(ns3::CreateObject<ns3::TcpPrrRecovery>());
+  return socket;
+}
+
 TcpSocket::~TcpSocket() {
   m_endPoint = nullptr;  // ours, not the layer's
   m_endPoint6 = nullptr;
@@ -87,10 +112,9 @@ void TcpSocket::open(TcpLayer& layer, const io::Endpoint& local, const io::Endpo
   opening_ = opening;
   SetNode(layer.GetObject<ns3::Node>());
   SetTcp(&layer);
-  SetRtt(ns3::CreateObject<ns3::RttMeanDeviation>());
-  set_linux_parameters();
-  SetCongestionControlAlgorithm(ns3::CreateObject<ns3::TcpCubic>());
-  SetRecoveryAlgorithm(ns3::CreateObject<ns3::TcpPrrRecovery>());
+  SetSegSize(layer.mtu_bytes(local.address) -
+             (local.address.is_v4() ? LinuxTcp::header_bytes_v4 : LinuxTcp::header_bytes_v6));
+  SetSynRetries(opening == Opening::active ? LinuxTcp::syn_sends : LinuxTcp::syn_ack_sends);
   if (local.address.is_v4()) {
     v4_ = std::make_unique<ns3::Ipv4EndPoint>(to_ns3(local.address.to_v4()), local.port);
     v4_->SetPeer(to_ns3(remote.address.to_v4()), remote.port);
@@ -114,13 +138,10 @@ void TcpSocket::open(TcpLayer& layer, const io::Endpoint& local, const io::Endpo
 }
 
 void TcpSocket::set_linux_parameters() {
-  SetSegSize(layer_->mtu_bytes(local_.address) -
-             (local_.address.is_v4() ? LinuxTcp::header_bytes_v4 : LinuxTcp::header_bytes_v6));
   SetSndBufSize(LinuxTcp::send_buffer_bytes);
   SetRcvBufSize(LinuxTcp::receive_buffer_bytes);
   SetInitialCwnd(LinuxTcp::initial_window_segments);
   SetConnTimeout(initial_timeout);
-  SetSynRetries(opening_ == Opening::active ? LinuxTcp::syn_sends : LinuxTcp::syn_ack_sends);
   SetDataRetries(LinuxTcp::data_retries);
   m_dataRetrCount = m_dataRetries;
   SetDelAckTimeout(delayed_ack);
@@ -304,7 +325,8 @@ void TcpSocket::settle() {
     m_retxEvent = ns3::Simulator::Schedule(m_rto, &TcpSocket::ReTxTimeout, this);
   }
   if (owner_ == nullptr) return;
-  owner_->incoming();
+  auto& received = *m_tcb->m_rxBuffer;
+  if (received.Available() > 0 || received.Finished()) owner_->incoming();
   owner_->outgoing();
 }
 

@@ -46,7 +46,11 @@ class TcpSocket final : public ns3::TcpSocketBase {
 
   enum class Opening { active, passive };
 
+  /// A socket that nobody has opened yet. Those are copies of one: ns-3 reads some 40 attributes out of strings for
+  /// each that it makes, which takes longer than the connection's handshake.
+  static ns3::Ptr<TcpSocket> make();
   TcpSocket();
+  TcpSocket(const TcpSocket& prototype);
   ~TcpSocket() override;
 
   /// Makes it one end of local–remote. Then either `send_syn`, or `receive` with the SYN of a peer.
@@ -96,6 +100,7 @@ class TcpSocket final : public ns3::TcpSocketBase {
   using Sequence = ns3::SequenceNumber32;
   struct Segment;
 
+  static ns3::Ptr<TcpSocket> make_prototype();
   void set_linux_parameters();
   void in_syn_sent(Segment& segment);
   void in_syn_received(Segment& segment);
