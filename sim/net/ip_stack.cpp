@@ -22,10 +22,13 @@
 #include <utility>
 
 #include "sim/nat/packet.h"
+#include "sim/net/nat_address.h"
 #include "sim/net/ns3_address.h"
 
 namespace flaresim::net {
 namespace {
+
+constexpr std::uint8_t hop_limit = 64;  // RFC 1700
 
 /// The interface that a packet leaves by. What has no source of its own answers a packet that has just come.
 std::optional<RoutingTable::Index> choose(const RoutingTable& table, const io::IpAddress& source,
@@ -91,6 +94,29 @@ class IpStack::RouteV4 final : public ns3::Ipv4RoutingProtocol {
     deliver(packet, header, static_cast<std::uint32_t>(ip_->GetInterfaceForDevice(device)));
     return true;
   }
+  /// What fits into one packet and is for somebody else leaves at once, the rest by ns-3.
+  void send(PacketPtr packet, ns3::Ipv4Address source, ns3::Ipv4Address destination, std::uint8_t protocol,
+            ns3::Ptr<ns3::Ipv4Route> route) {
+    ns3::Ipv4Header header;
+    header.SetSource(source);
+    header.SetDestination(destination);
+    header.SetProtocol(protocol);
+    header.SetPayloadSize(static_cast<std::uint16_t>(packet->GetSize()));
+    header.SetTtl(hop_limit);
+    ns3::Socket::SocketErrno error;
+    const auto way = route ? route : RouteOutput(packet, header, nullptr, error);
+    if (!way) return;
+    auto& device = static_cast<Device&>(*way->GetOutputDevice());
+    const bool fits = packet->GetSize() + header.GetSerializedSize() <= device.GetMtu();
+    const bool to_itself = table_->address(device.interface(), true) == from_ns3(destination);
+    if (!fits || to_itself || destination.IsMulticast() || ns3::Node::ChecksumEnabled()) {
+      return ip_->Send(packet, source, destination, protocol, route);
+    }
+    header.SetIdentification(identification_++);
+    packet->AddHeader(header);
+    device.Send(packet, device.GetBroadcast(), ns3::Ipv4L3Protocol::PROT_NUMBER);
+  }
+
   void NotifyInterfaceUp(std::uint32_t) override {}
   void NotifyInterfaceDown(std::uint32_t) override {}
   void NotifyAddAddress(std::uint32_t, ns3::Ipv4InterfaceAddress) override {}
@@ -109,6 +135,7 @@ class IpStack::RouteV4 final : public ns3::Ipv4RoutingProtocol {
   std::shared_ptr<const RoutingTable> table_;
   std::vector<ns3::Ptr<ns3::Ipv4Route>> routes_;
   ns3::Ptr<ns3::Ipv4> ip_;
+  std::uint16_t identification_ = 0;  // of the next packet
 };
 
 class IpStack::RouteV6 final : public ns3::Ipv6RoutingProtocol {
@@ -164,11 +191,6 @@ ns3::TypeId Device::GetTypeId() {
 }
 ns3::TypeId Device::GetInstanceTypeId() const { return GetTypeId(); }
 
-void Device::set_protocols(ns3::Ptr<ns3::Ipv4L3Protocol> v4, ns3::Ptr<ns3::Ipv6L3Protocol> v6) {
-  v4_ = std::move(v4);
-  v6_ = std::move(v6);
-}
-
 bool Device::Send(PacketPtr packet, const ns3::Address&, std::uint16_t) {
   packet->RemoveAllPacketTags();
   if (transmit_) transmit_(std::move(packet));
@@ -186,11 +208,33 @@ void Device::receive(const PacketPtr& packet) {
   const auto parsed = nat::parse_packet(head);
   if (!parsed || parsed->length > packet->GetSize() || !is_fit_for_ns3(*parsed)) return;
   const auto nobody = GetBroadcast();
-  if (!parsed->ipv6 && v4_) {
-    v4_->Receive(this, packet, ns3::Ipv4L3Protocol::PROT_NUMBER, nobody, nobody, PACKET_HOST);
-  } else if (parsed->ipv6 && v6_) {
-    v6_->Receive(this, packet, ns3::Ipv6L3Protocol::PROT_NUMBER, nobody, nobody, PACKET_HOST);
+  if (!parsed->ipv6 && takers_.v4) {
+    if (deliver(*parsed, packet)) return;
+    takers_.v4->Receive(this, packet, ns3::Ipv4L3Protocol::PROT_NUMBER, nobody, nobody, PACKET_HOST);
+  } else if (parsed->ipv6 && takers_.v6) {
+    takers_.v6->Receive(this, packet, ns3::Ipv6L3Protocol::PROT_NUMBER, nobody, nobody, PACKET_HOST);
   }
+}
+
+/// A whole IPv4 packet for TCP or UDP at this interface's address. False when it is another, or nobody has the port:
+/// that takes an ICMP error.
+bool Device::deliver(const nat::Packet& parsed, const PacketPtr& packet) {
+  if (parsed.fragment || ns3::Node::ChecksumEnabled()) return false;
+  const auto source = from_nat(parsed.source), destination = from_nat(parsed.destination);
+  if (takers_.routing->address(interface_, true) != destination) return false;
+
+  const auto segment = packet->Copy();
+  segment->RemoveAtStart(static_cast<std::uint32_t>(parsed.payload));
+  segment->RemoveAtEnd(segment->GetSize() - static_cast<std::uint32_t>(parsed.transport_length()));
+  ns3::Ipv4Header header;
+  header.SetSource(to_ns3(source.to_v4()));
+  header.SetDestination(to_ns3(destination.to_v4()));
+  if (parsed.protocol == nat::protocol::tcp) {
+    takers_.tcp->Receive(segment, header, nullptr);
+    return true;
+  }
+  return parsed.protocol == nat::protocol::udp &&
+         takers_.udp->Receive(segment, header, nullptr) != ns3::IpL4Protocol::RX_ENDPOINT_UNREACH;
 }
 
 ns3::Ptr<ns3::Channel> Device::GetChannel() const { return nullptr; }
@@ -206,8 +250,7 @@ ns3::Address Device::GetBroadcast() const {
 void Device::DoDispose() {
   transmit_ = nullptr;
   node_ = nullptr;
-  v4_ = nullptr;
-  v6_ = nullptr;
+  takers_ = {};
   NetDevice::DoDispose();
 }
 
@@ -238,9 +281,12 @@ void IpStack::readdress(RoutingTable::Index index) {
   const auto v4 = routing_->address(index, true), v6 = routing_->address(index, false);
   if (v4) need_v4();
   if (v6) need_v6();
+  if (ip4_)
+    tcp_->SetDownTarget(
+        ns3::MakeCallback(&RouteV4::send, route4_));  // ns-3 sets its own when it is aggregated
   if (ip4_) readdress_v4(index, v4 ? to_ns3(v4->to_v4()) : ns3::Ipv4Address::GetAny());
   if (ip6_) readdress_v6(index, v6 ? to_ns3(v6->to_v6()) : ns3::Ipv6Address::GetAny());
-  devices_[index]->set_protocols(ip4_, ip6_);
+  devices_[index]->set_takers({routing_, tcp_, udp_, ip4_, ip6_});
 }
 
 void IpStack::need_v4() {
@@ -252,7 +298,7 @@ void IpStack::need_v4() {
   route4_ = ns3::Create<RouteV4>(routing_);
   ip4_->SetRoutingProtocol(route4_);
   ip4_->Insert(udp_);
-  udp_->SetDownTarget(ns3::MakeCallback(&ns3::Ipv4L3Protocol::Send, ip4_));
+  udp_->SetDownTarget(ns3::MakeCallback(&RouteV4::send, route4_));
 }
 
 void IpStack::need_v6() {

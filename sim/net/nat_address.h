@@ -11,4 +11,10 @@ inline nat::Address to_nat(const io::IpAddress& address) {
   return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address.to_v4()).to_bytes();
 }
 
+inline io::IpAddress from_nat(const nat::Address& address) {
+  const boost::asio::ip::address_v6 v6(address);
+  if (v6.is_v4_mapped()) return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, v6);
+  return v6;
+}
+
 }  // namespace flaresim::net
