@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "sim/engine/event_queue.h"
+
 namespace flaresim::engine {
 namespace asio = boost::asio;
 namespace {
@@ -80,7 +82,7 @@ void set_up_ns3(const SimulationOptions& options) {
     ns3::GlobalValue::Bind("ChecksumEnabled", ns3::BooleanValue(options.checksums));
   }
   ns3::ObjectFactory scheduler;
-  scheduler.SetTypeId("ns3::PriorityQueueScheduler");
+  scheduler.SetTypeId(EventQueue::GetTypeId());
   ns3::Simulator::SetScheduler(scheduler);
 }
 
