@@ -3,6 +3,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <optional>
 #include <utility>
 
 namespace flaresim::io {
@@ -23,14 +24,15 @@ Signal::~Signal() {
 
 Task<> Signal::wait() { co_await wait_for_wake(nullptr); }
 
-Task<bool> Signal::wait_until(TimePoint deadline) { co_return co_await wait_for_wake(&deadline); }
+Task<bool> Signal::wait_until(TimePoint deadline) { return wait_for_wake(&deadline); }
 
+/// Not a coroutine itself: a large simulation has hundreds of thousands that wait, each with its frames.
 Task<bool> Signal::wait_for_wake(const TimePoint* deadline) {
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(bool)>(
-      [this, deadline](Waiter::Handler handler) {
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(bool)>(
+      [this, limit = deadline == nullptr ? std::nullopt : std::optional(*deadline)](Waiter::Handler handler) {
         const auto waiter = waiters_.insert(waiters_.end(), Waiter{std::move(handler)});
-        if (deadline != nullptr) {
-          waiter->timer = scheduler_->start_timer(*deadline, [this, waiter] {
+        if (limit) {
+          waiter->timer = scheduler_->start_timer(*limit, [this, waiter] {
             waiter->timer = 0;
             wake(waiter, false);
           });
