@@ -1,7 +1,8 @@
 #include "protocols/crypto/envelope.h"
 
 #include <algorithm>
-#include <set>
+#include <cstring>
+#include <unordered_set>
 #include <utility>
 
 #include "protocols/crypto/envelope.pb.h"
@@ -41,9 +42,16 @@ class VerifiedSignatures {
   }
 
  private:
-  static constexpr std::size_t max_recent = 1 << 15;  // with as many older ones some 6 MB
-  std::set<Digest> recent_;
-  std::set<Digest> older_;
+  static constexpr std::size_t max_recent = 1 << 15;  // with as many older ones some 4 MB
+  struct Hash {
+    std::size_t operator()(const Digest& digest) const noexcept {
+      std::size_t part;
+      std::memcpy(&part, digest.data(), sizeof part);
+      return part;
+    }
+  };
+  std::unordered_set<Digest, Hash> recent_;
+  std::unordered_set<Digest, Hash> older_;
 };
 
 /// What the signature is of, whose it is, and the signature itself stand for the result: it depends on nothing else.

@@ -1,6 +1,5 @@
 #include <algorithm>
-#include <map>
-#include <set>
+#include <iterator>
 
 #include "protocols/kademlia/state.h"
 
@@ -43,17 +42,30 @@ PeerEntry Dht::State::entry_of(const PeerId& peer, std::vector<Multiaddr> addres
 
 std::vector<PeerEntry> Dht::State::diverse(std::vector<PeerEntry> peers) const {
   if (!profile.diverse || !profile.public_only) return peers;
-  std::map<IpGroup, std::set<PeerId>> members;
+  std::vector<std::pair<IpGroup, PeerId>> members;  // each once, those of a group together
   for (const auto& entry : peers) {
     for (const auto& address : entry.addresses) {
-      if (const auto endpoint = address.endpoint()) members[ip_group(endpoint->address)].insert(entry.peer);
+      if (const auto endpoint = address.endpoint()) {
+        members.emplace_back(ip_group(endpoint->address), entry.peer);
+      }
     }
   }
-  std::set<PeerId> too_many;
-  for (const auto& [group, in] : members) {
-    if (in.size() > profile.max_per_group) too_many.insert(in.begin(), in.end());
+  std::ranges::sort(members);
+  members.erase(std::ranges::unique(members).begin(), members.end());
+
+  std::vector<PeerId> too_many;
+  for (auto first = members.begin(); first != members.end();) {
+    const auto group = first->first;
+    const auto last =
+        std::find_if(first, members.end(), [&](const auto& each) { return each.first != group; });
+    if (static_cast<std::size_t>(last - first) > profile.max_per_group) {
+      std::transform(first, last, std::back_inserter(too_many), [](const auto& each) { return each.second; });
+    }
+    first = last;
   }
-  std::erase_if(peers, [&](const PeerEntry& entry) { return too_many.contains(entry.peer); });
+  std::erase_if(peers, [&](const PeerEntry& entry) {
+    return std::ranges::find(too_many, entry.peer) != too_many.end();
+  });
   return peers;
 }
 

@@ -112,9 +112,9 @@ void Dht::State::take_answer(Lookup& lookup, const PeerId& from, Message answer)
   if (lookup.on_answer) lookup.on_answer(from, answer);
   const auto* candidate = lookup.candidates.find(from);
   const auto hops = candidate ? candidate->hops + 1 : 1;
-  for (const auto& entry : diverse(std::move(answer.closer_peers))) {
+  for (auto& entry : diverse(std::move(answer.closer_peers))) {
     if (entry.peer == swarm->id()) continue;
-    const auto addresses = direct(entry.addresses);
+    const auto addresses = direct(std::move(entry.addresses));
     if (addresses.empty() && direct(addresses_of(entry.peer)).empty()) continue;
     lookup.candidates.add(entry.peer, addresses, hops);
   }

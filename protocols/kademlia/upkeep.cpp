@@ -88,9 +88,9 @@ void Dht::State::untag(const PeerId& peer) {
 /// Where it is seen from here: what it says of its addresses, it may say as it likes.
 IpGroups Dht::State::groups_of(const PeerId& peer) const {
   IpGroups out{};
-  for (const auto& connection : swarm->connections()) {
+  for (const auto& connection : swarm->connections_to(peer)) {
     const auto remote = connection->facts().remote_address.endpoint();
-    if (connection->remote() != peer || connection->relayed() || !remote) continue;
+    if (connection->relayed() || !remote) continue;
     out[remote->address.is_v4() ? 0 : 1] = ip_group(remote->address);
   }
   return out;
@@ -281,6 +281,7 @@ void Dht::State::stop() {
   reset_inbound(Error::stopped);
   for (const auto& each : idle) each.stream->reset(Error::stopped);
   idle.clear();
+  idle_of.clear();
   for (const auto running = exchanging; const auto& stream : running) stream->reset(Error::stopped);
   for (const auto& lookup : lookups) lookup->news.notify_all();
   for (const auto& bucket : table.buckets()) {

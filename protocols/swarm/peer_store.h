@@ -3,10 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "protocols/io/scheduler.h"
@@ -76,7 +76,7 @@ class PeerStore {
     Order::iterator place;
     bool connected = false;
   };
-  using Peers = std::map<multiformats::PeerId, Entry>;
+  using Peers = std::unordered_map<multiformats::PeerId, Entry>;  // never walked
 
   io::TimePoint after(io::Duration time) const { return scheduler_->now() + time; }
   Entry& change(const multiformats::PeerId& peer);
