@@ -88,7 +88,7 @@ void Dht::State::untag(const PeerId& peer) {
 /// Where it is seen from here: what it says of its addresses, it may say as it likes.
 IpGroups Dht::State::groups_of(const PeerId& peer) const {
   IpGroups out{};
-  for (const auto& connection : swarm->connections_to(peer)) {
+  for (const auto& connection : swarm->connections(peer)) {
     const auto remote = connection->facts().remote_address.endpoint();
     if (connection->relayed() || !remote) continue;
     out[remote->address.is_v4() ? 0 : 1] = ip_group(remote->address);

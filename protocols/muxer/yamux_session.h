@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -73,11 +73,11 @@ class YamuxSession : public std::enable_shared_from_this<YamuxSession> {
   std::uint32_t next_id_;
   std::uint64_t next_remote_id_;                // wider, so that the last id has a next one
   std::set<std::uint32_t> skipped_remote_ids_;  // below next_remote_id_, yet to come
-  std::deque<std::shared_ptr<YamuxStream>> unaccepted_;
+  std::list<std::shared_ptr<YamuxStream>> unaccepted_;
   io::Signal accepting_;
 
   io::Bytes outgoing_;
-  std::deque<YamuxStream*> senders_;
+  std::list<YamuxStream*> senders_;
   bool writing_ = false;
   io::Signal sent_;
 

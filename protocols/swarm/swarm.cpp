@@ -263,7 +263,7 @@ io::Task<io::Result<Connection::NegotiatedStream>> Swarm::open_stream(PeerId pee
 ConnectionPtr Swarm::connection_to(const PeerId& peer) const { return state_->best(peer, false); }
 ConnectionPtr Swarm::direct_connection_to(const PeerId& peer) const { return state_->best(peer, true); }
 std::vector<ConnectionPtr> Swarm::connections() const { return state_->connections; }
-std::vector<ConnectionPtr> Swarm::connections_to(const PeerId& peer) const {
+std::vector<ConnectionPtr> Swarm::connections(const PeerId& peer) const {
   const auto known = state_->by_peer.find(peer);
   return known == state_->by_peer.end() ? std::vector<ConnectionPtr>{} : known->second;
 }

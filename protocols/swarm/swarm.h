@@ -188,8 +188,8 @@ class Swarm {
   /// The oldest direct connection, or null.
   ConnectionPtr direct_connection_to(const multiformats::PeerId& peer) const;
   std::vector<ConnectionPtr> connections() const;
-  /// Those of `connections()` that lead to this peer.
-  std::vector<ConnectionPtr> connections_to(const multiformats::PeerId& peer) const;
+  /// Those that lead to this peer.
+  std::vector<ConnectionPtr> connections(const multiformats::PeerId& peer) const;
 
   void set_circuit_dialler(CircuitDialler dialler);
   /// Turns a circuit that a relay brought us into an inbound connection.

@@ -1,6 +1,7 @@
 #include "sim/engine/event_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace flaresim::engine {
 namespace {
@@ -59,10 +60,8 @@ Event EventQueue::RemoveNext() {
 void EventQueue::advance() {
   while (present_.empty()) {
     slice_ = in_ring_ > 0 ? slice_ + 1 : slice_of(beyond_.front());
-    auto& slice = ring_[slice_ % slices];
-    in_ring_ -= slice.size();
-    present_.swap(slice);
-    slice.clear();
+    present_ = std::exchange(ring_[slice_ % slices], {});  // no memory stays behind in the past
+    in_ring_ -= present_.size();
     std::make_heap(present_.begin(), present_.end(), later);
     while (!beyond_.empty() && slice_of(beyond_.front()) < slice_ + slices) place(pop(beyond_));
   }

@@ -219,7 +219,7 @@ void Device::receive(const PacketPtr& packet) {
 /// A whole IPv4 packet for TCP or UDP at this interface's address. False when it is another, or nobody has the port:
 /// that takes an ICMP error.
 bool Device::deliver(const nat::Packet& parsed, const PacketPtr& packet) {
-  if (parsed.fragment || ns3::Node::ChecksumEnabled()) return false;
+  if (!takers_.tcp || parsed.fragment || ns3::Node::ChecksumEnabled()) return false;
   const auto source = from_nat(parsed.source), destination = from_nat(parsed.destination);
   if (takers_.routing->address(interface_, true) != destination) return false;
 

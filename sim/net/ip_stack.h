@@ -36,13 +36,13 @@ class Device final : public ns3::NetDevice {
   /// Hands a packet to the node.
   void receive(const PacketPtr& packet);
 
-  /// Who takes what a Device receives.
+  /// Who takes what a Device receives. Without the first three, ns-3's layers take everything.
   struct Takers {
-    std::shared_ptr<const RoutingTable> routing;
-    ns3::Ptr<TcpLayer> tcp;
-    ns3::Ptr<UdpLayer> udp;
-    ns3::Ptr<ns3::Ipv4L3Protocol> v4;  // null: none
-    ns3::Ptr<ns3::Ipv6L3Protocol> v6;
+    std::shared_ptr<const RoutingTable> routing{};
+    ns3::Ptr<TcpLayer> tcp{};
+    ns3::Ptr<UdpLayer> udp{};
+    ns3::Ptr<ns3::Ipv4L3Protocol> v4{};  ///< null: the node has no IPv4
+    ns3::Ptr<ns3::Ipv6L3Protocol> v6{};
   };
   void set_takers(Takers takers) { takers_ = std::move(takers); }
 

@@ -45,7 +45,7 @@ class StockRouter::Side final : public net::Port {
   Side(const ns3::Ptr<ns3::Node>& node, ns3::Ipv4Address address)
       : device_(ns3::CreateObject<net::Device>()) {
     node->AddDevice(device_);
-    device_->set_protocols(node->GetObject<ns3::Ipv4L3Protocol>(), nullptr);
+    device_->set_takers({.v4 = node->GetObject<ns3::Ipv4L3Protocol>()});
     device_->set_transmit([this](net::PacketPtr packet) { send(std::move(packet)); });
     interface = add_interface(node, device_, address);
   }
