@@ -25,6 +25,10 @@
 //   at_1000_over_stock_network  ratio to what ns-3 spends to carry the same datagram from host to host (as in
 //                 over_stock_network).
 //   bytes/mapping   resident, at a million.
+// event_queue     One event run and another scheduled, with four million pending.
+//   over_stock    ratio to ns3::PriorityQueueScheduler, one heap.
+// tcp_sockets     One TCP socket made, by copying a prototype.
+//   over_stock    ratio to ns-3's way, which sets each attribute from its default.
 // pair_trial      One trial of scenarios/pair.yaml (both peers port-restricted), building and teardown of its
 //                 world included; CPU, simulator events, packets through the core, security handshakes begun.
 //   over_bare     ratio to bare_handshakes + bare_tcp.
@@ -80,6 +84,7 @@ int main(int count, char** arguments) {
   flaresim::bench::register_noise(sizes);
   flaresim::bench::register_packets(sizes);
   flaresim::bench::register_nat_table(sizes);
+  flaresim::bench::register_simulator(sizes);
   flaresim::bench::register_trial(sizes);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

@@ -21,7 +21,8 @@ Sizes Sizes::smoke() {
           .handshakes_per_round = 2,
           .meshed_hosts = 3,
           .networks = {{20, 40}},
-          .mappings = 20'000};
+          .mappings = 20'000,
+          .pending_events = 20'000};
 }
 
 CpuTime cpu_now() {

@@ -23,6 +23,7 @@ struct Sizes {
   std::vector<std::pair<std::uint64_t, int>> networks = {{1'000, 60}, {3'000, 60}, {10'000, 60}};
 
   std::size_t mappings = 1'000'000;  ///< of the largest NAT
+  std::size_t pending_events = 4'000'000;
 
   /// Enough to see that everything works.
   static Sizes smoke();
@@ -60,5 +61,6 @@ void register_trial(const Sizes& sizes);
 void register_memory(const Sizes& sizes);
 void register_handshakes(const Sizes& sizes);
 void register_networks(const Sizes& sizes);
+void register_simulator(const Sizes& sizes);
 
 }  // namespace flaresim::bench
