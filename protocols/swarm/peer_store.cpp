@@ -8,8 +8,22 @@ namespace flaresim::swarm {
 using multiformats::Multiaddr;
 using multiformats::PeerId;
 
+const Protocols& PeerInfo::protocols() const {
+  static const Protocols none;
+  return shared_protocols ? *shared_protocols : none;
+}
+
 bool PeerInfo::supports(std::string_view protocol) const {
-  return std::find(protocols.begin(), protocols.end(), protocol) != protocols.end();
+  return std::find(protocols().begin(), protocols().end(), protocol) != protocols().end();
+}
+
+/// A peer's list is some kilobyte, and a network has three or four of them.
+std::shared_ptr<const Protocols> PeerStore::share(Protocols protocols) {
+  std::erase_if(lists_, [](const auto& list) { return list.use_count() == 1; });
+  const auto same =
+      std::find_if(lists_.begin(), lists_.end(), [&](const auto& list) { return *list == protocols; });
+  if (same != lists_.end()) return *same;
+  return lists_.emplace_back(std::make_shared<const Protocols>(std::move(protocols)));
 }
 
 void PeerStore::erase(Peers::iterator found) {
@@ -96,8 +110,8 @@ void PeerStore::set_addresses(const PeerId& peer, std::vector<Multiaddr> address
   append(entry, addresses, after(profile_.keep_left));
 }
 
-void PeerStore::set_protocols(const PeerId& peer, std::vector<std::string> protocols) {
-  change(peer).info.protocols = std::move(protocols);
+void PeerStore::set_protocols(const PeerId& peer, Protocols protocols) {
+  change(peer).info.shared_protocols = share(std::move(protocols));
 }
 
 void PeerStore::set_agent(const PeerId& peer, std::string agent) {

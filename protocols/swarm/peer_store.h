@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,14 +16,19 @@
 
 namespace flaresim::swarm {
 
+/// Names of protocols.
+using Protocols = std::vector<std::string>;
+
 /// What is known about a peer, from identify or from whoever named it.
 struct PeerInfo {
   std::vector<multiformats::Multiaddr> addresses;
-  std::vector<std::string> protocols;
+  std::shared_ptr<const Protocols>
+      shared_protocols;  ///< null: none. Peers that support the same share a list
   std::string agent;
   /// Our own address, as this peer sees it.
   std::optional<multiformats::Multiaddr> observed;
 
+  const Protocols& protocols() const;
   bool supports(std::string_view protocol) const;
 };
 
@@ -57,7 +63,7 @@ class PeerStore {
   void add_addresses(const multiformats::PeerId& peer, const std::vector<multiformats::Multiaddr>& addresses);
   /// The peer itself says that these are all.
   void set_addresses(const multiformats::PeerId& peer, std::vector<multiformats::Multiaddr> addresses);
-  void set_protocols(const multiformats::PeerId& peer, std::vector<std::string> protocols);
+  void set_protocols(const multiformats::PeerId& peer, Protocols protocols);
   void set_agent(const multiformats::PeerId& peer, std::string agent);
   void set_observed(const multiformats::PeerId& peer, multiformats::Multiaddr observed);
   /// Its first connection stands, or its last one has ended.
@@ -83,6 +89,7 @@ class PeerStore {
   Peers::iterator live(const multiformats::PeerId& peer);
   void append(Entry& entry, const std::vector<multiformats::Multiaddr>& addresses, io::TimePoint until);
   void forget_expired(Entry& entry) const;
+  std::shared_ptr<const Protocols> share(Protocols protocols);
   void make_room();
   void erase(Peers::iterator found);
 
@@ -91,6 +98,7 @@ class PeerStore {
   Peers peers_;
   Order connected_;  // the one that said nothing new for longest first
   Order others_;
+  std::vector<std::shared_ptr<const Protocols>> lists_;  // that some peer supports, or did until lately
 };
 
 }  // namespace flaresim::swarm

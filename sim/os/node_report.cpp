@@ -120,14 +120,14 @@ void NodeReport::known(std::string_view event, const multiformats::PeerId& peer,
     return print({{"event", event},
                   {"peer", peer.to_string()},
                   {"agent", info.agent},
-                  {"protocols", info.protocols},
+                  {"protocols", info.protocols()},
                   {"addresses", list(info.addresses)},
                   {"observed_address", info.observed ? Json(observed) : Json()}});
   }
   print_line(fmt::format("{} {} as {}", event, peer.to_string(), printable(info.agent)));
   if (info.observed) print_line("  sees us at " + observed);
   for (const auto& address : info.addresses) print_line("  address " + address.to_string());
-  for (const auto& protocol : info.protocols) print_line("  protocol " + printable(protocol));
+  for (const auto& protocol : info.protocols()) print_line("  protocol " + printable(protocol));
 }
 
 void NodeReport::pinged(const swarm::Connection& connection, io::Duration round_trip) const {

@@ -214,7 +214,7 @@ struct OwnAddressTest : testing::Test {
   }
   static bool offers(Peer& node) { return std::ranges::count(node.swarm().protocols(), dcutr_protocol) > 0; }
   bool is_told(Peer& node) {
-    return std::ranges::count(remote.swarm().peers().find(node.id()).protocols, dcutr_protocol) > 0;
+    return std::ranges::count(remote.swarm().peers().find(node.id()).protocols(), dcutr_protocol) > 0;
   }
 
   World world;

@@ -68,7 +68,7 @@ TEST_F(IdentifyTest, BothSidesLearnAddressesProtocolsAndAgent) {
   for (const auto& [self, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     const auto& info = self->swarm().peers().find(other->id());
     EXPECT_THAT(info.addresses, ElementsAre(other->address()));
-    EXPECT_EQ(info.protocols, other->swarm().protocols());
+    EXPECT_EQ(info.protocols(), other->swarm().protocols());
     EXPECT_EQ(info.agent, "flaresim/0.1.0");
   }
 }
@@ -144,7 +144,7 @@ TEST_F(IdentifyTest, ATenthPartIsStillRead) {
   io::Bytes parts;
   for (int i = 0; i < 10; ++i) io::append(parts, framed(field(protocols, "/p/" + std::to_string(i))));
   ASSERT_TRUE(identified(parts));
-  EXPECT_EQ(known().protocols.size(), 10u);
+  EXPECT_EQ(known().protocols().size(), 10u);
 }
 
 TEST_F(IdentifyTest, AMessageWithoutFieldsTeachesNothing) {
@@ -292,7 +292,7 @@ TEST_F(IdentifyTest, APartialPushKeepsWhatItDoesNotMention) {
   ASSERT_TRUE(world.run(support::write_all(stream, framed(field(protocols, "/only/this")))));
   ASSERT_TRUE(world.run(stream->close_write()));
   world.scheduler.run_for(1s);
-  EXPECT_THAT(known().protocols, ElementsAre("/only/this"));
+  EXPECT_THAT(known().protocols(), ElementsAre("/only/this"));
   EXPECT_THAT(known().addresses, ElementsAre(b.address()));
   EXPECT_EQ(known().agent, "flaresim/0.1.0");
 }
@@ -305,7 +305,7 @@ TEST_F(IdentifyTest, AMalformedPushIsResetAndChangesNothing) {
   const auto end = world.run(support::read_all(stream));
   ASSERT_FALSE(end);
   EXPECT_EQ(end.error(), std::errc::connection_reset);
-  EXPECT_EQ(known().protocols, b.swarm().protocols());
+  EXPECT_EQ(known().protocols(), b.swarm().protocols());
 }
 
 /// The end of a push of these bytes from `b`.

@@ -116,7 +116,7 @@ TEST(RelayService, CanBeStoppedAndStartedAgainAndItsPeersAreTold) {
   auto& b = world.add("2.2.2.2");
   world.connect(a, b);
   const std::string hop(relay::hop_protocol);
-  const auto knows = [&] { return a.swarm().peers().find(b.id()).protocols; };
+  const auto knows = [&] { return a.swarm().peers().find(b.id()).protocols(); };
   for (int i = 0; i < 2; ++i) {
     b.node.start_relay_service();
     b.node.start_relay_service();

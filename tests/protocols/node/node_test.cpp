@@ -32,10 +32,10 @@ TEST(Node, ANewRelayServiceIsToldToConnectedPeers) {
   auto& b = world.add("2.2.2.2");
   world.connect(a, b);
   const std::string hop(relay::hop_protocol);
-  EXPECT_THAT(a.swarm().peers().find(b.id()).protocols, Not(Contains(hop)));
+  EXPECT_THAT(a.swarm().peers().find(b.id()).protocols(), Not(Contains(hop)));
   b.node.start_relay_service();
   world.scheduler.run_for(2s);
-  EXPECT_THAT(a.swarm().peers().find(b.id()).protocols, Contains(hop));
+  EXPECT_THAT(a.swarm().peers().find(b.id()).protocols(), Contains(hop));
 }
 
 TEST(Node, CanBeDestroyedInTheMiddleOfEverything) {
