@@ -56,9 +56,9 @@ void Progress::finish() {
 std::string Progress::state() const {
   const auto seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   const auto rate = (static_cast<double>(done_ - done_before_) + under_way_) / std::max(seconds, 1e-3);
-  auto text = fmt::format("{}/{} {}", done_, total_, unit_);
-  text += under_way_ > 0 ? fmt::format(" and {:.0f} % of one", 100 * under_way_)
-                         : fmt::format(", {:.1f}/s", rate);
+  auto text = under_way_ > 0
+                  ? fmt::format("{:.2f}/{} {}", static_cast<double>(done_) + under_way_, total_, unit_)
+                  : fmt::format("{}/{} {}, {:.1f}/s", done_, total_, unit_, rate);
   if (done_ < total_ && rate > 0)
     text += fmt::format(", {} left", time_text((static_cast<double>(total_ - done_) - under_way_) / rate));
   const auto punch = tally_.punch_rate();
