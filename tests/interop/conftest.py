@@ -3,7 +3,7 @@ from pathlib import Path
 
 import npm
 import pytest
-from matrix import KEY_TYPES, STACKS, UNTESTED_GAPS
+from matrix import KEY_TYPES, STACKS
 from report import Report
 from world import World
 
@@ -16,7 +16,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "cell(title): the cell of the table, with the test's parameters")
     config.addinivalue_line("markers", "known_gap(reason): passes when js-libp2p cannot do it, as expected")
-    config.report = Report(STACKS, KEY_TYPES, UNTESTED_GAPS)
+    config.report = Report(STACKS, KEY_TYPES)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -3,7 +3,7 @@
 //
 //   node js_peer.mjs [--listen MULTIADDR]... [--transport tcp|quic]... [--security noise|tls]...
 //                    [--key-type Ed25519|secp256k1|RSA] [--relay-service] [--reserve MULTIADDR]...
-//                    [--announce MULTIADDR]... [--dcutr] [--dht client|server]
+//                    [--announce MULTIADDR]... [--dcutr] [--dht client|server] [--autonat v1|v1-anew|v2]
 //
 // Commands:
 //   {"command": "dial", "address": MULTIADDR, "pings": N}    connect, then ping N times
@@ -18,6 +18,8 @@
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { quic } from '@chainsafe/libp2p-quic'
+import { autoNAT } from '@libp2p/autonat'
+import { autoNATv2 } from '@libp2p/autonat-v2'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { dcutr } from '@libp2p/dcutr'
@@ -50,7 +52,8 @@ const { values: options } = parseArgs({
     reserve: { ...repeatable, default: [] },
     announce: { ...repeatable, default: [] },
     dcutr: { type: 'boolean', default: false },
-    dht: { type: 'string' }
+    dht: { type: 'string' },
+    autonat: { type: 'string' }
   }
 })
 
@@ -74,8 +77,28 @@ const dht = () => kadDHT({
   selectors: { flaresim: () => 0 }
 })
 
+// AutoNAT v1 dials back as anything else is dialled: whom it is connected to it does not dial again. This is its own
+// code with one thing changed, that it does dial.
+const autonatDiallingAnew = (components) => autoNAT()(Object.create(components, {
+  connectionManager: {
+    value: {
+      openConnection: (to, how) => components.connectionManager.openConnection(to, { ...how, force: true }),
+      getConnections: () => components.connectionManager.getConnections(),
+      getMaxConnections: () => components.connectionManager.getMaxConnections()
+    }
+  }
+}))
+const AUTONATS = { v1: autoNAT(), 'v1-anew': autonatDiallingAnew, v2: autoNATv2() }
+
+// The AutoNAT services tell what they hear from others in the log only, so that this is printed; other logs are not.
+const mute = Object.assign(() => {}, { error () {}, trace () {}, enabled: false, newScope: () => mute })
+const say = (text, ...values) => print('autonat', { text: text.replace(/%\w/g, () => String(values.shift())) })
+const loud = Object.assign(say, { error: say, trace: say, enabled: true, newScope: () => loud })
+const logger = { forComponent: (name) => name.startsWith('libp2p:auto-nat') ? loud : mute }
+
 const node = await createLibp2p({
   start: false,
+  ...(options.autonat == null ? {} : { logger }),
   privateKey: await generateKeyPair(options['key-type']),
   addresses: {
     listen: [...options.listen, ...options.reserve.map((relay) => `${relay}/p2p-circuit`)],
@@ -94,7 +117,8 @@ const node = await createLibp2p({
     ping: ping(),
     ...(options['relay-service'] ? { relay: circuitRelayServer() } : {}),
     ...(options.dcutr ? { dcutr: dcutr() } : {}),
-    ...(options.dht == null ? {} : { dht: dht() })
+    ...(options.dht == null ? {} : { dht: dht() }),
+    ...(options.autonat == null ? {} : { autonat: AUTONATS[options.autonat] })
   }
 })
 

@@ -1,6 +1,7 @@
 """Three hosts on one wire, with addresses that look public: js-libp2p neither sends nor dials private ones."""
 
 ADDRESSES = {"relay": "11.0.0.1", "dialler": "11.0.0.2", "listener": "11.0.0.3"}
+SECOND_ADDRESSES = {"relay": "9.0.0.1", "dialler": "9.0.0.2", "listener": "9.0.0.3"}
 PORT = 4001  # each host has it to itself
 
 
@@ -26,6 +27,11 @@ class Lab:
             ip("relay", "link", "set", host, "master", "wire", "up")
             ip(host, "addr", "add", f"{ADDRESSES[host]}/24", "dev", "eth")
             ip(host, "link", "set", "eth", "up")
+
+    def add_second_addresses(self):
+        """Every host can be reached at two, and dials those at the first ones of others from its first one."""
+        for host, address in SECOND_ADDRESSES.items():
+            self._namespaces.ip(host, "addr", "add", f"{address}/24", "dev", "wire" if host == "relay" else "eth")
 
     def refuse_unsolicited(self, host):
         """`host` can dial, and cannot be dialled. The first TCP SYN is refused, so that connection reversal is over

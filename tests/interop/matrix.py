@@ -30,6 +30,4 @@ STACKS = [
 ECDSA_GAP = "js-libp2p reads them in another form than PKIX, and makes no peer id of them"
 PORT_REUSE_GAP = "js-libp2p dials TCP from a new port, and QUIC from a second socket: no punch through two NATs"
 LIMIT_GAP = "js-libp2p means two minutes, and says 120 000 s: it writes milliseconds where the protocol has seconds"
-UNTESTED_GAPS = {
-    "AutoNAT v1, js-libp2p serves": "js-libp2p dials back over the connection that asks, and then closes it"
-}
+DIAL_BACK_GAP = "js-libp2p takes the connection that asks for one that it dialled back, and closes it before it answers"

@@ -5,11 +5,11 @@ BEGIN, END = "<!-- interop table: written by tests/interop -->", "<!-- end of in
 
 
 class Report:
-    def __init__(self, stacks, key_types, untested_gaps):
+    def __init__(self, stacks, key_types):
         self._stacks = [stack.name for stack in stacks]
         self._key_types = key_types
         self._cells = {}  # title -> stack -> key type -> result
-        self._gaps = {title: f"not tested: {reason}" for title, reason in untested_gaps.items()}
+        self._gaps = {}
 
     def add(self, item, report):
         """One phase of one test; the worst phase counts."""
