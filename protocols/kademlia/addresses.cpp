@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <iterator>
+#include <map>
+#include <set>
 
 #include "protocols/kademlia/state.h"
 
@@ -42,30 +43,17 @@ PeerEntry Dht::State::entry_of(const PeerId& peer, std::vector<Multiaddr> addres
 
 std::vector<PeerEntry> Dht::State::diverse(std::vector<PeerEntry> peers) const {
   if (!profile.diverse || !profile.public_only) return peers;
-  std::vector<std::pair<IpGroup, PeerId>> members;  // each once, those of a group together
+  std::map<IpGroup, std::set<PeerId>> members;
   for (const auto& entry : peers) {
     for (const auto& address : entry.addresses) {
-      if (const auto endpoint = address.endpoint()) {
-        members.emplace_back(ip_group(endpoint->address), entry.peer);
-      }
+      if (const auto endpoint = address.endpoint()) members[ip_group(endpoint->address)].insert(entry.peer);
     }
   }
-  std::ranges::sort(members);
-  members.erase(std::ranges::unique(members).begin(), members.end());
-
-  std::vector<PeerId> too_many;
-  for (auto first = members.begin(); first != members.end();) {
-    const auto group = first->first;
-    const auto last =
-        std::find_if(first, members.end(), [&](const auto& each) { return each.first != group; });
-    if (static_cast<std::size_t>(last - first) > profile.max_per_group) {
-      std::transform(first, last, std::back_inserter(too_many), [](const auto& each) { return each.second; });
-    }
-    first = last;
+  std::set<PeerId> too_many;
+  for (const auto& [group, in] : members) {
+    if (in.size() > profile.max_per_group) too_many.insert(in.begin(), in.end());
   }
-  std::erase_if(peers, [&](const PeerEntry& entry) {
-    return std::ranges::find(too_many, entry.peer) != too_many.end();
-  });
+  std::erase_if(peers, [&](const PeerEntry& entry) { return too_many.contains(entry.peer); });
   return peers;
 }
 

@@ -93,27 +93,26 @@ io::Task<io::Result<Message>> Dht::State::exchange(Ptr self, io::StreamPtr strea
 }
 
 io::StreamPtr Dht::State::take_idle(const PeerId& peer) {
-  const auto found = idle_of.find(peer);
-  if (found == idle_of.end()) return nullptr;
-  auto stream = std::move(found->second->stream);
-  idle.erase(found->second);
-  idle_of.erase(found);
+  const auto found = std::ranges::find(idle, peer, &Inbound::peer);
+  if (found == idle.end()) return nullptr;
+  auto stream = std::move(found->stream);
+  idle.erase(found);
   return stream;
 }
 
 void Dht::State::keep_idle(const PeerId& peer, io::StreamPtr stream) {
-  if (stopped || idle_of.contains(peer) || idle.size() >= profile.max_idle_streams) {
+  const bool known = std::ranges::find(idle, peer, &Inbound::peer) != idle.end();
+  if (stopped || known || idle.size() >= profile.max_idle_streams) {
     io::spawn(scheduler().executor(), io::end_gracefully(scheduler(), stream, profile.request_limit));
     return;
   }
-  idle_of.emplace(peer, idle.insert(idle.end(), {peer, std::move(stream), now()}));
+  idle.push_back({peer, std::move(stream), now()});
   arm();
 }
 
 void Dht::State::end_idle_streams() {
   while (!idle.empty() && now() - idle.front().since >= profile.client_idle_limit) {
     auto stream = std::move(idle.front().stream);
-    idle_of.erase(idle.front().peer);
     idle.pop_front();
     io::spawn(scheduler().executor(), io::end_gracefully(scheduler(), stream, profile.request_limit));
   }

@@ -10,21 +10,20 @@ using multiformats::PeerId;
 io::Task<> Dht::State::serve(Ptr self, swarm::IncomingStream in) {
   if (!self) co_return;
   const auto peer = in.connection->remote();
+  const auto of_peer = std::ranges::count(self->inbound, peer, &Inbound::peer);
   if (self->mode == Mode::client || self->stopped) {
     in.stream->reset(Error::client_mode);
     co_return;
   }
   if (self->inbound.size() >= self->profile.max_inbound_streams ||
-      self->inbound_from(peer) >= self->profile.max_inbound_streams_per_peer) {
+      static_cast<std::size_t>(of_peer) >= self->profile.max_inbound_streams_per_peer) {
     in.stream->reset(Error::too_many_streams);
     co_return;
   }
-  ++self->inbound_of[peer];
   const auto place = self->inbound.insert(self->inbound.end(), {peer, in.stream, self->now()});
   self->arm();
   const auto why = co_await serve_requests(self, peer, in.stream, place);
   self->inbound.erase(place);
-  if (const auto left = self->inbound_of.find(peer); --left->second == 0) self->inbound_of.erase(left);
   if (why == std::errc::connection_aborted) {  // the remote has said all that it wanted
     co_await in.stream->close_write();
   } else {
@@ -149,11 +148,6 @@ io::Result<std::optional<Message>> Dht::State::handle_get_providers(const PeerId
     answer.provider_peers.push_back(entry_of(provider.peer, std::move(addresses)));
   }
   return answer;
-}
-
-std::size_t Dht::State::inbound_from(const PeerId& peer) const {
-  const auto found = inbound_of.find(peer);
-  return found == inbound_of.end() ? 0 : found->second;
 }
 
 void Dht::State::reset_inbound(std::error_code why) {

@@ -2,7 +2,6 @@
 
 #include <list>
 #include <map>
-#include <unordered_map>
 
 #include "protocols/io/random.h"
 #include "protocols/io/signal.h"
@@ -98,8 +97,6 @@ struct Dht::State : std::enable_shared_from_this<Dht::State> {
     io::StreamPtr stream;
     io::TimePoint since;
   };
-  /// Streams of that peer in `inbound`.
-  std::size_t inbound_from(const multiformats::PeerId& peer) const;
   static io::Task<> serve(Ptr self, swarm::IncomingStream in);
   static io::Task<std::error_code> serve_requests(Ptr self, multiformats::PeerId peer, io::StreamPtr stream,
                                                   std::list<Inbound>::iterator place);
@@ -159,10 +156,8 @@ struct Dht::State : std::enable_shared_from_this<Dht::State> {
   DhtCounters counters;
   std::vector<std::function<void(const LookupReport&)>> when_looked_up;
 
-  std::list<Inbound> inbound;                                        // who asked last is last
-  std::unordered_map<multiformats::PeerId, std::size_t> inbound_of;  // how many each has there
-  std::list<Inbound> idle;                                           // streams of ours, likewise
-  std::unordered_map<multiformats::PeerId, std::list<Inbound>::iterator> idle_of;  // one of each at most
+  std::list<Inbound> inbound;           // who asked last is last
+  std::list<Inbound> idle;              // streams of ours, likewise
   std::list<io::StreamPtr> exchanging;  // streams of ours, with a request on them
   std::vector<LookupPtr> lookups;
   std::size_t requesting = 0;

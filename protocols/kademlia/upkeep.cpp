@@ -281,7 +281,6 @@ void Dht::State::stop() {
   reset_inbound(Error::stopped);
   for (const auto& each : idle) each.stream->reset(Error::stopped);
   idle.clear();
-  idle_of.clear();
   for (const auto running = exchanging; const auto& stream : running) stream->reset(Error::stopped);
   for (const auto& lookup : lookups) lookup->news.notify_all();
   for (const auto& bucket : table.buckets()) {

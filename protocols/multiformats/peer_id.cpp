@@ -1,7 +1,6 @@
 #include "protocols/multiformats/peer_id.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "protocols/multiformats/error_table.h"
 #include "protocols/multiformats/multibase.h"
@@ -99,10 +98,6 @@ std::string PeerId::short_string() const {
 
 std::size_t std::hash<flaresim::multiformats::PeerId>::operator()(
     const flaresim::multiformats::PeerId& id) const noexcept {
-  // Its end is of a key or of a digest: as good as random.
   const auto bytes = id.bytes();
-  std::uint64_t end = 0;
-  const auto size = std::min(sizeof end, bytes.size());
-  std::memcpy(&end, bytes.data() + bytes.size() - size, size);
-  return end;
+  return std::hash<std::string_view>{}({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
