@@ -22,8 +22,8 @@ using Protocols = std::vector<std::string>;
 /// What is known about a peer, from identify or from whoever named it.
 struct PeerInfo {
   std::vector<multiformats::Multiaddr> addresses;
-  std::shared_ptr<const Protocols>
-      shared_protocols;  ///< null: none. Peers that support the same share a list
+  /// Null: none. Peers of a store that support the same share a list.
+  std::shared_ptr<const Protocols> shared_protocols;
   std::string agent;
   /// Our own address, as this peer sees it.
   std::optional<multiformats::Multiaddr> observed;

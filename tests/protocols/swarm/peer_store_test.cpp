@@ -51,6 +51,25 @@ TEST_F(PeerStoreTest, AddsWhatIsNewAndReplacesWhenTold) {
   EXPECT_FALSE(store.find(peer).supports("/b"));
 }
 
+TEST_F(PeerStoreTest, KeepsAListOfProtocolsOnceForAllWhoSupportIt) {
+  const Protocols both{"/a", "/b"};
+  const auto other = peer_number(2), third = peer_number(3);
+  store.set_protocols(peer, both);
+  store.set_protocols(other, both);
+  store.set_protocols(third, {"/a"});
+  EXPECT_EQ(store.find(peer).shared_protocols, store.find(other).shared_protocols);
+  EXPECT_THAT(store.find(third).protocols(), ElementsAre("/a"));
+
+  store.set_protocols(peer, {"/c"});  // the other still supports what it did
+  EXPECT_THAT(store.find(peer).protocols(), ElementsAre("/c"));
+  EXPECT_EQ(store.find(other).protocols(), both);
+
+  const std::weak_ptr<const Protocols> nobodys = store.find(other).shared_protocols;
+  store.set_protocols(other, {"/c"});
+  store.set_protocols(third, {"/c"});
+  EXPECT_TRUE(nobodys.expired());
+}
+
 TEST_F(PeerStoreTest, TakesAtMost500AddressesOfAPeer) {
   store.set_addresses(peer, numbered(1, 600));
   EXPECT_EQ(addresses(peer), numbered(1, 500));
