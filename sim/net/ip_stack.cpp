@@ -281,10 +281,10 @@ void IpStack::readdress(RoutingTable::Index index) {
   const auto v4 = routing_->address(index, true), v6 = routing_->address(index, false);
   if (v4) need_v4();
   if (v6) need_v6();
-  if (ip4_)
-    tcp_->SetDownTarget(
-        ns3::MakeCallback(&RouteV4::send, route4_));  // ns-3 sets its own when it is aggregated
-  if (ip4_) readdress_v4(index, v4 ? to_ns3(v4->to_v4()) : ns3::Ipv4Address::GetAny());
+  if (ip4_) {
+    tcp_->SetDownTarget(ns3::MakeCallback(&RouteV4::send, route4_));  // aggregation has set ns-3's
+    readdress_v4(index, v4 ? to_ns3(v4->to_v4()) : ns3::Ipv4Address::GetAny());
+  }
   if (ip6_) readdress_v6(index, v6 ? to_ns3(v6->to_v6()) : ns3::Ipv6Address::GetAny());
   devices_[index]->set_takers({routing_, tcp_, udp_, ip4_, ip6_});
 }

@@ -91,8 +91,8 @@ class Device final : public ns3::NetDevice {
 /// §3.3.4.2), and forwards nothing.
 ///
 /// Whole IPv4 packets of TCP and UDP pass between their layer and the Device directly: ns-3's layer in between
-/// copies, asks for raw sockets, ARP entries and queues that are never there, remembers every address that it ever
-/// sent to, and took a fifth of the time of large networks. Fragments, ICMP, groups, a host's packets to itself,
+/// copies, asks for raw sockets, ARP entries and queues that are never there, and remembers every address that it ever
+/// sent to. Fragments, ICMP, groups, a host's packets to itself,
 /// and IPv6 take ns-3's way.
 class IpStack {
  public:

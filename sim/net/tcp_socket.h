@@ -46,8 +46,8 @@ class TcpSocket final : public ns3::TcpSocketBase {
 
   enum class Opening { active, passive };
 
-  /// A socket that nobody has opened yet. Those are copies of one: ns-3 reads some 40 attributes out of strings for
-  /// each that it makes, which takes longer than the connection's handshake.
+  /// A socket that nobody has opened yet. Those are copies of one: for each that ns-3 itself makes, it reads some 40
+  /// attributes out of strings.
   static ns3::Ptr<TcpSocket> make();
   TcpSocket();
   TcpSocket(const TcpSocket& prototype);
