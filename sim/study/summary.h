@@ -38,9 +38,9 @@ struct CellSummary {
   /// Trials that ended UNKNOWN, and worlds that went wrong.
   std::uint64_t errors() const;
   /// The rate that an expectation names: `punch_rate`, `direct_rate`, and of networks `true_closest_rate` (lookups of
-  /// random keys that found each of the k closest servers that can be dialled), `true_verdict_rate` (nodes that know whether they can be
-  /// dialled, at the last look) and `reserved_rate` (nodes that think themselves private and hold a reservation, at the
-  /// last look). What a cell does not have has no value.
+  /// random keys that found each of the k closest servers that can be dialled), `true_verdict_rate` (nodes that know
+  /// whether they can be dialled, at the last look) and `reserved_rate` (nodes that think themselves private and hold a
+  /// reservation, at the last look). What a cell does not have has no value.
   Rate rate(std::string_view name) const;
 };
 

@@ -101,8 +101,8 @@ void signed_record(benchmark::State& state, const Sizes& sizes) {
   std::uint64_t seq = 0;
   for (auto _ : state) {
     const auto times = sizes.handshakes_per_round;
-    std::vector<io::Bytes>
-        sealed;  // each is new: a signature that was found good before costs a look at a table
+    // Each is new: a signature that was found good before costs a look at a table.
+    std::vector<io::Bytes> sealed;
     seal_us.push_back(1e6 / times * cpu_of([&] {
                                       for (int i = 0; i < times; ++i)
                                         sealed.push_back(crypto::seal_peer_record(key, ++seq, addresses));
