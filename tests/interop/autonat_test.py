@@ -7,7 +7,7 @@ thing is changed in js-libp2p: its server of v1 is made to dial, which by itself
 import pytest
 
 from lab import ADDRESSES, PORT, SECOND_ADDRESSES, Lab
-from matrix import DIAL_BACK_GAP, STACKS
+from matrix import DIAL_BACK_GAP, FEW_COMBINATIONS, STACKS, combinations
 from namespaces import Namespaces
 
 VERSIONS = ["v1", "v2"]
@@ -21,11 +21,7 @@ FAILURE_TOLD_BY_THEIR_CLIENT = {"v1": "autonat response from {server} for {addre
                                 "v2": "{server} could not dial {address}"}
 
 
-@pytest.fixture(scope="module", params=[(STACKS[0], "Ed25519"), (STACKS[2], "Ed25519")],
-                ids=lambda of: of[0].name)
-def combination(request):
-    stack, key_type = request.param
-    return stack, key_type, key_type
+combination = combinations(FEW_COMBINATIONS)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import npm
 import pytest
-from matrix import KEY_TYPES, STACKS
+from matrix import KEY_TYPES, STACKS, combinations
 from report import Report
 from world import World
 
@@ -36,11 +36,7 @@ def js():
     return npm.install(Path(os.environ["FLARESIM_INTEROP_DIR"]))
 
 
-@pytest.fixture(scope="module", params=[(stack, key_type) for stack in STACKS for key_type in KEY_TYPES],
-                ids=lambda of: f"{of[0].name}-{of[1]}")
-def combination(request):
-    stack, key_type = request.param
-    return stack, key_type, key_type
+combination = combinations([(stack, key_type) for stack in STACKS for key_type in KEY_TYPES])
 
 
 @pytest.fixture(scope="module")

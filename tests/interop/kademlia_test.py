@@ -2,18 +2,14 @@
 
 import pytest
 
-from matrix import STACKS
+from matrix import FEW_COMBINATIONS, combinations
 from world import BOTH
 
 OTHER = {"ours": "theirs", "theirs": "ours"}
 JOIN = {"ours": ("--dht-private", "--dht-accept", "flaresim"), "theirs": ()}
 
 
-@pytest.fixture(scope="module", params=[(STACKS[0], "Ed25519"), (STACKS[2], "Ed25519")],
-                ids=lambda of: of[0].name)
-def combination(request):
-    stack, key_type = request.param
-    return stack, key_type, key_type
+combination = combinations(FEW_COMBINATIONS)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 NOISE, TLS, YAMUX = "/noise", "/tls/1.0.0", "/yamux/1.0.0"
 KEY_TYPES = ["Ed25519", "secp256k1", "RSA"]
 
@@ -25,6 +27,21 @@ STACKS = [
     Stack("quic", "/ip4/{}/udp/{}/quic-v1", {"ours": ("tls", "quic"), "theirs": ("native", "quic")},
           theirs=("--transport", "quic")),
 ]
+
+
+def combinations(of):
+    """A fixture that goes through pairs of a stack and a key type, which both sides have; a module's own comes before
+    that of conftest.py."""
+    @pytest.fixture(scope="module", params=of, ids=lambda each: f"{each[0].name}-{each[1]}")
+    def combination(request):
+        stack, key_type = request.param
+        return stack, key_type, key_type
+
+    return combination
+
+
+# For what neither the key nor the security of TCP makes a difference to.
+FEW_COMBINATIONS = [(STACKS[0], "Ed25519"), (STACKS[2], "Ed25519")]
 
 # What js-libp2p does not do. Those that can be seen are tested: a gap that closes turns the suite red.
 ECDSA_GAP = "js-libp2p reads them in another form than PKIX, and makes no peer id of them"
