@@ -1,6 +1,8 @@
 #include "sim/engine/event_queue.h"
 
 #include <algorithm>
+#include <limits>
+#include <stdexcept>
 #include <utility>
 
 namespace flaresim::engine {
@@ -33,6 +35,10 @@ ns3::TypeId EventQueue::GetTypeId() {
 ns3::TypeId EventQueue::GetInstanceTypeId() const { return GetTypeId(); }
 
 void EventQueue::Insert(const Event& event) {
+  if (event.key.m_uid == std::numeric_limits<std::uint32_t>::max()) {
+    throw std::length_error(
+        "a world of more than 4 294 967 290 events: simulate fewer nodes, or a shorter time");
+  }
   ++size_;
   place(event);
   if (present_.empty()) advance();

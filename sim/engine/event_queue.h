@@ -14,6 +14,8 @@ namespace flaresim::engine {
 /// 1. Only the events of the present slice of time are in a heap. Later ones lie unsorted in a ring of slices, those beyond
 ///    the ring in a heap of their own.
 /// 2. The order is ns-3's: by instant, then in the order of scheduling.
+/// 3. ns-3 numbers the events of a world with 32 bits, and once these have wrapped it would run events of one instant in
+///    the wrong order. Instead, the last number is refused: Insert throws std::length_error.
 class EventQueue final : public ns3::Scheduler {
  public:
   static ns3::TypeId GetTypeId();

@@ -4,6 +4,7 @@
 #include <ns3/map-scheduler.h>
 #include <ns3/object.h>
 
+#include <stdexcept>
 #include <vector>
 
 #include "protocols/io/random.h"
@@ -81,6 +82,15 @@ TEST_F(EventQueueTest, OrdersWhatASimulationSchedulesAndCancels) {
     }
   }
   while (!empty()) run_next();
+}
+
+TEST(EventQueueNumbers, TheLastIsRefusedBeforeTheyWrap) {
+  const auto queue = ns3::CreateObject<EventQueue>();
+  constexpr std::uint32_t last = 0xffffffff;
+  queue->Insert({nullptr, {second, last - 1, 0}});
+  EXPECT_THROW(queue->Insert({nullptr, {second, last, 0}}), std::length_error);
+  EXPECT_EQ(queue->RemoveNext().key.m_uid, last - 1);
+  EXPECT_TRUE(queue->IsEmpty());
 }
 
 }  // namespace
