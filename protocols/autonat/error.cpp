@@ -1,6 +1,6 @@
 #include "protocols/autonat/error.h"
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::autonat {
 
@@ -23,7 +23,7 @@ std::error_code make_error_code(Error error) {
       "no server to ask",
       "stopped",
   };
-  static const multiformats::ErrorTable category("autonat", messages);
+  static const io::ErrorTable category("autonat", messages);
   return {static_cast<int>(error), category};
 }
 

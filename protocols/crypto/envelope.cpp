@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "protocols/crypto/envelope.pb.h"
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 #include "protocols/multiformats/multihash.h"
 #include "protocols/multiformats/varint.h"
 
@@ -77,7 +77,7 @@ std::error_code make_error_code(EnvelopeError error) {
       "envelope holds a malformed key",  "envelope is signed with a key of a type that is not supported",
       "envelope is for another purpose", "signature of the envelope does not verify",
   };
-  static const multiformats::ErrorTable category("envelope", messages);
+  static const io::ErrorTable category("envelope", messages);
   return {static_cast<int>(error), category};
 }
 

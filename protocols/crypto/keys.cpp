@@ -4,7 +4,7 @@
 
 #include "protocols/crypto/algorithm.h"
 #include "protocols/crypto/keys.pb.h"
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::crypto {
 namespace {
@@ -55,7 +55,7 @@ std::error_code make_error_code(KeyError error) {
       "RSA key is too short",
       "RSA key is too long",
   };
-  static const multiformats::ErrorTable category("key", messages);
+  static const io::ErrorTable category("key", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -5,7 +5,7 @@
 
 #include "protocols/crypto/envelope.h"
 #include "protocols/crypto/peer_record.pb.h"
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::crypto {
 namespace {
@@ -29,7 +29,7 @@ std::error_code make_error_code(PeerRecordError error) {
       "peer record is signed by another peer",
       "peer record has too many addresses",
   };
-  static const multiformats::ErrorTable category("peer record", messages);
+  static const io::ErrorTable category("peer record", messages);
   return {static_cast<int>(error), category};
 }
 

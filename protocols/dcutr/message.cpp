@@ -1,8 +1,11 @@
 #include "protocols/dcutr/message.h"
 
+#include <utility>
+
 #include "protocols/dcutr/hole_puncher.h"
 #include "protocols/dcutr/holepunch.pb.h"
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
+#include "protocols/io/message.h"
 
 namespace flaresim::dcutr {
 
@@ -39,7 +42,7 @@ std::error_code make_error_code(Error error) {
       "relayed connection was lost",
       "no attempt connected",
   };
-  static const multiformats::ErrorTable category("dcutr", messages);
+  static const io::ErrorTable category("dcutr", messages);
   return {static_cast<int>(error), category};
 }
 
@@ -49,16 +52,13 @@ bool is_usable(const Multiaddr& address) {
 
 io::Task<io::Result<std::vector<Multiaddr>>> read_message(io::Stream& stream, MessageType due,
                                                           std::size_t max_bytes) {
-  const auto bytes = co_await io::read_delimited(stream, max_bytes);
-  if (!bytes) co_return tl::unexpected(read_error(bytes.error()));
-  pb::HolePunch message;
-  if (!message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
-    co_return io::fail(Error::malformed);
-  if (!message.has_type()) co_return io::fail(Error::missing_type);
-  if (message.type() != wire_type(due)) co_return io::fail(Error::unexpected_type);
+  const auto message = co_await io::read_message<pb::HolePunch>(stream, max_bytes);
+  if (!message) co_return tl::unexpected(read_error(message.error()));
+  if (!message->has_type()) co_return io::fail(Error::missing_type);
+  if (message->type() != wire_type(due)) co_return io::fail(Error::unexpected_type);
 
   std::vector<Multiaddr> usable;
-  for (const auto& encoded : message.obs_addrs()) {
+  for (const auto& encoded : message->obs_addrs()) {
     auto address = Multiaddr::from_bytes(io::as_bytes(encoded));
     if (address && is_usable(*address)) usable.push_back(std::move(*address));
   }
@@ -73,9 +73,7 @@ io::Task<io::Result<>> write_message(io::Stream& stream, MessageType type, std::
   while (message.ByteSizeLong() > max_bytes && message.obs_addrs_size() > 0) {
     message.mutable_obs_addrs()->RemoveLast();
   }
-  io::Bytes bytes(message.ByteSizeLong());
-  message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
-  co_return co_await io::write_delimited(stream, bytes);
+  co_return co_await io::write_message(stream, std::move(message));
 }
 
 }  // namespace flaresim::dcutr

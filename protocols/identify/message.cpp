@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "protocols/identify/identify.pb.h"
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 #include "protocols/multiformats/varint.h"
 
 namespace flaresim::identify {
@@ -86,7 +86,7 @@ std::error_code make_error_code(Error error) {
       "connection ended before identify had finished",
       "more identify pushes than are taken from there",
   };
-  static const multiformats::ErrorTable category("identify", messages);
+  static const io::ErrorTable category("identify", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::kademlia {
 
@@ -29,7 +29,7 @@ std::error_code make_error_code(Error error) {
       "we answer no requests",
       "the DHT was stopped",
   };
-  static const multiformats::ErrorTable category("kademlia", messages);
+  static const io::ErrorTable category("kademlia", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::mdns {
 namespace {
@@ -128,7 +128,7 @@ std::error_code make_error_code(DnsError error) {
       "DNS message too long",
       "DNS message with an opcode or a response code",
   };
-  static const multiformats::ErrorTable category("dns", messages);
+  static const io::ErrorTable category("dns", messages);
   return {static_cast<int>(error), category};
 }
 

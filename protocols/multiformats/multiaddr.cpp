@@ -4,7 +4,7 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 #include "protocols/multiformats/multibase.h"
 #include "protocols/multiformats/multihash.h"
 #include "protocols/multiformats/varint.h"
@@ -235,7 +235,7 @@ std::error_code make_error_code(MultiaddrError error) {
       "multiaddr is too long",
       "multiaddr has too many components",
   };
-  static const ErrorTable category("multiaddr", messages);
+  static const io::ErrorTable category("multiaddr", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -2,7 +2,7 @@
 
 #include <sodium.h>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 #include "protocols/multiformats/varint.h"
 
 namespace flaresim::multiformats {
@@ -15,7 +15,7 @@ std::error_code make_error_code(MultihashError error) {
       "multihash is truncated",
       "multihash is followed by bytes that are no part of it",
   };
-  static const ErrorTable category("multihash", messages);
+  static const io::ErrorTable category("multihash", messages);
   return {static_cast<int>(error), category};
 }
 

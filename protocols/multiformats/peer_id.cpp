@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 #include "protocols/multiformats/multibase.h"
 #include "protocols/multiformats/multihash.h"
 #include "protocols/multiformats/varint.h"
@@ -26,7 +26,7 @@ std::error_code make_error_code(PeerIdError error) {
       "peer id is a CID of another version or content than a libp2p key",
       "peer id is no valid multihash of a key",
   };
-  static const ErrorTable category("peer id", messages);
+  static const io::ErrorTable category("peer id", messages);
   return {static_cast<int>(error), category};
 }
 

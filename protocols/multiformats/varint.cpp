@@ -3,7 +3,7 @@
 #include <bit>
 #include <stdexcept>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::multiformats {
 
@@ -13,7 +13,7 @@ std::error_code make_error_code(VarintError error) {
       "varint is longer than nine bytes",
       "varint is not in its shortest form",
   };
-  static const ErrorTable category("varint", messages);
+  static const io::ErrorTable category("varint", messages);
   return {static_cast<int>(error), category};
 }
 

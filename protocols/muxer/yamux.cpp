@@ -1,43 +1,10 @@
 #include "protocols/muxer/yamux.h"
 
+#include "protocols/io/error_table.h"
 #include "protocols/muxer/yamux_session.h"
 
 namespace flaresim::muxer {
 namespace {
-
-class Category final : public std::error_category {
- public:
-  const char* name() const noexcept override { return "yamux"; }
-  std::string message(int value) const override {
-    switch (static_cast<YamuxError>(value)) {
-      case YamuxError::unknown_version:
-        return "unknown version";
-      case YamuxError::unknown_type:
-        return "unknown frame type";
-      case YamuxError::bad_stream_id:
-        return "stream id out of place";
-      case YamuxError::window_exceeded:
-        return "more data than the window allows";
-      case YamuxError::window_overflow:
-        return "window update out of range";
-      case YamuxError::frame_too_long:
-        return "frame too long";
-      case YamuxError::bad_flags:
-        return "flags out of place";
-      case YamuxError::data_after_fin:
-        return "data after the end of a stream";
-      case YamuxError::go_away:
-        return "the remote ended the session";
-      case YamuxError::go_away_protocol:
-        return "the remote ended the session: protocol error";
-      case YamuxError::go_away_internal:
-        return "the remote ended the session: internal error";
-      case YamuxError::keep_alive_timeout:
-        return "the remote is silent";
-    }
-    return "unknown";
-  }
-};
 
 /// What the owner holds: dropping it closes the session, which lives on until its coroutines have unwound.
 class YamuxConnection final : public MuxedConnection {
@@ -62,7 +29,21 @@ class YamuxConnection final : public MuxedConnection {
 }  // namespace
 
 const std::error_category& yamux_category() {
-  static const Category category;
+  static constexpr std::string_view messages[] = {
+      "unknown version",
+      "unknown frame type",
+      "stream id out of place",
+      "more data than the window allows",
+      "window update out of range",
+      "frame too long",
+      "flags out of place",
+      "data after the end of a stream",
+      "the remote ended the session",
+      "the remote ended the session: protocol error",
+      "the remote ended the session: internal error",
+      "the remote is silent",
+  };
+  static const io::ErrorTable category("yamux", messages);
   return category;
 }
 

@@ -3,33 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocols/io/error_table.h"
+
 namespace flaresim::negotiation {
 namespace {
 
 constexpr std::string_view header = "/multistream/1.0.0";
 constexpr std::string_view refusal = "na";
-
-class Category final : public std::error_category {
- public:
-  const char* name() const noexcept override { return "multistream"; }
-  std::string message(int value) const override {
-    switch (static_cast<Error>(value)) {
-      case Error::not_multistream:
-        return "the remote does not speak multistream-select 1.0";
-      case Error::message_too_long:
-        return "message too long";
-      case Error::malformed:
-        return "malformed message";
-      case Error::no_protocol:
-        return "no common protocol";
-      case Error::unexpected:
-        return "unexpected answer";
-      case Error::too_many_proposals:
-        return "too many proposals";
-    }
-    return "unknown";
-  }
-};
 
 void append_message(io::Bytes& to, std::string_view text) {
   for (auto length = text.size() + 1;; length >>= 7) {
@@ -111,7 +91,15 @@ io::Task<io::Result<std::string>> answer_proposals(io::Stream& stream,
 }  // namespace
 
 std::error_code make_error_code(Error error) {
-  static const Category category;
+  static constexpr std::string_view messages[] = {
+      "the remote does not speak multistream-select 1.0",
+      "message too long",
+      "malformed message",
+      "no common protocol",
+      "unexpected answer",
+      "too many proposals",
+  };
+  static const io::ErrorTable category("multistream", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::ping {
 
@@ -23,7 +23,7 @@ std::error_code make_error_code(Error error) {
       "ping was answered with other bytes",
       "a ping to this peer is under way",
   };
-  static const multiformats::ErrorTable category("ping", messages);
+  static const io::ErrorTable category("ping", messages);
   return {static_cast<int>(error), category};
 }
 

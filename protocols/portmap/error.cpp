@@ -1,6 +1,6 @@
 #include <array>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 #include "protocols/portmap/gateway.h"
 
 namespace flaresim::portmap {
@@ -19,7 +19,7 @@ std::error_code make_error_code(Error error) {
       "the gateway has no outside address",
       "the gateway failed",
   };
-  static const multiformats::ErrorTable category("port mapping", messages);
+  static const io::ErrorTable category("port mapping", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::relay {
 namespace {
@@ -57,7 +57,7 @@ std::error_code make_error_code(Error error) {
       "connection to the relay was lost",
       "reservation was released",
   };
-  static const multiformats::ErrorTable category("relay", messages);
+  static const io::ErrorTable category("relay", messages);
   return {static_cast<int>(error), category};
 }
 

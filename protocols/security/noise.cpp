@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 
+#include "protocols/io/error_table.h"
 #include "protocols/security/modelled_crypto.h"
 #include "protocols/security/noise.pb.h"
 #include "protocols/security/noise_handshake.h"
@@ -13,34 +14,6 @@ namespace flaresim::security {
 namespace {
 
 constexpr std::string_view signature_prefix = "noise-libp2p-static-key:";
-
-class Category final : public std::error_category {
- public:
-  const char* name() const noexcept override { return "noise"; }
-  std::string message(int value) const override {
-    switch (static_cast<NoiseError>(value)) {
-      case NoiseError::handshake_truncated:
-        return "handshake message too short";
-      case NoiseError::decryption_failed:
-        return "message does not verify";
-      case NoiseError::malformed_payload:
-        return "malformed handshake payload";
-      case NoiseError::bad_identity_key:
-        return "malformed identity key";
-      case NoiseError::bad_signature:
-        return "identity key did not sign the static key";
-      case NoiseError::peer_mismatch:
-        return "another peer answered";
-      case NoiseError::no_common_muxer:
-        return "no common stream muxer";
-      case NoiseError::nonce_exhausted:
-        return "too many messages under one key";
-      case NoiseError::weak_key:
-        return "public key of small order";
-    }
-    return "unknown";
-  }
-};
 
 io::Bytes signed_bytes(const Block& static_key) {
   auto bytes = io::to_bytes(signature_prefix);
@@ -211,7 +184,18 @@ io::Task<io::Result<Agreed>> finish_as_server(Run& run, io::Stream& stream, cons
 }  // namespace
 
 std::error_code make_error_code(NoiseError error) {
-  static const Category category;
+  static constexpr std::string_view messages[] = {
+      "handshake message too short",
+      "message does not verify",
+      "malformed handshake payload",
+      "malformed identity key",
+      "identity key did not sign the static key",
+      "another peer answered",
+      "no common stream muxer",
+      "too many messages under one key",
+      "public key of small order",
+  };
+  static const io::ErrorTable category("noise", messages);
   return {static_cast<int>(error), category};
 }
 

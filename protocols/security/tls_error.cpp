@@ -1,6 +1,6 @@
 #include "protocols/security/tls_error.h"
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::security {
 
@@ -25,7 +25,7 @@ std::error_code make_error_code(TlsError error) {
       "handshake failed",
       "remote gave up the handshake",
   };
-  static const multiformats::ErrorTable category("tls", messages);
+  static const io::ErrorTable category("tls", messages);
   return {static_cast<int>(error), category};
 }
 

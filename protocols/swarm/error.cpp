@@ -1,50 +1,25 @@
-#include <string>
-
+#include "protocols/io/error_table.h"
 #include "protocols/swarm/swarm.h"
 
 namespace flaresim::swarm {
-namespace {
-
-class Category : public std::error_category {
- public:
-  const char* name() const noexcept override { return "swarm"; }
-  std::string message(int value) const override {
-    switch (static_cast<Error>(value)) {
-      case Error::no_address:
-        return "no address to dial";
-      case Error::no_transport:
-        return "no transport for this address";
-      case Error::not_connected:
-        return "not connected to this peer";
-      case Error::limited_connection:
-        return "only a limited connection to this peer";
-      case Error::no_handler:
-        return "no handler for this protocol";
-      case Error::dial_failed:
-        return "every address failed";
-      case Error::shut_down:
-        return "shut down";
-      case Error::duplicate:
-        return "another connection of the same punch is kept";
-      case Error::self_dial:
-        return "dialled ourselves";
-      case Error::too_many_connections:
-        return "too many connections";
-      case Error::trimmed:
-        return "trimmed: the connection manager has closed it";
-      case Error::backed_off:
-        return "not dialled, for it has failed lately";
-      case Error::black_hole:
-        return "not dialled, for hardly any dial of its kind has succeeded lately";
-    }
-    return "unknown swarm error";
-  }
-};
-
-}  // namespace
 
 std::error_code make_error_code(Error error) {
-  static const Category category;
+  static constexpr std::string_view messages[] = {
+      "no address to dial",
+      "no transport for this address",
+      "not connected to this peer",
+      "only a limited connection to this peer",
+      "no handler for this protocol",
+      "every address failed",
+      "shut down",
+      "dialled ourselves",
+      "another connection of the same punch is kept",
+      "too many connections",
+      "trimmed: the connection manager has closed it",
+      "not dialled, for it has failed lately",
+      "not dialled, for hardly any dial of its kind has succeeded lately",
+  };
+  static const io::ErrorTable category("swarm", messages);
   return {static_cast<int>(error), category};
 }
 

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string_view>
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::gateway {
 namespace {
@@ -20,7 +20,7 @@ std::error_code make_error_code(MapError error) {
   static constexpr std::array<std::string_view, 4> messages{
       "the outside port belongs to somebody else", "no outside port is free",
       "the host has as many mappings as it may have", "the mapping belongs to another client"};
-  static const multiformats::ErrorTable category("port map", messages);
+  static const io::ErrorTable category("port map", messages);
   return {static_cast<int>(error), category};
 }
 

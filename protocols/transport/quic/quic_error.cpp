@@ -1,6 +1,6 @@
 #include "protocols/transport/quic/quic_error.h"
 
-#include "protocols/multiformats/error_table.h"
+#include "protocols/io/error_table.h"
 
 namespace flaresim::quic {
 
@@ -19,7 +19,7 @@ std::error_code make_error_code(QuicError error) {
       "first datagram does not decrypt",
       "address validation token is invalid",
   };
-  static const multiformats::ErrorTable category("quic", messages);
+  static const io::ErrorTable category("quic", messages);
   return {static_cast<int>(error), category};
 }
 
