@@ -3,29 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocols/io/message.h"
+
 namespace flaresim::relay {
 namespace {
 
 template <class Message>
 io::Task<io::Result<Message>> read(io::Stream& stream, std::size_t max_bytes) {
-  const auto bytes = co_await io::read_delimited(stream, max_bytes);
-  if (!bytes) {
-    if (bytes.error() == std::errc::message_size) co_return io::fail(Error::message_too_long);
-    if (bytes.error() == std::errc::bad_message) co_return io::fail(Error::malformed);
-    co_return tl::unexpected(bytes.error());
-  }
-  Message message;
-  if (!message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())) || !message.has_type()) {
-    co_return io::fail(Error::malformed);
-  }
+  auto message = co_await io::read_message<Message>(stream, max_bytes);
+  if (message && !message->has_type()) co_return io::fail(Error::malformed);
+  if (message) co_return message;
+  if (message.error() == std::errc::message_size) co_return io::fail(Error::message_too_long);
+  if (message.error() == std::errc::bad_message) co_return io::fail(Error::malformed);
   co_return message;
-}
-
-template <class Message>
-io::Task<io::Result<>> write(io::Stream& stream, Message message) {
-  io::Bytes bytes(message.ByteSizeLong());
-  message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
-  co_return co_await io::write_delimited(stream, bytes);
 }
 
 }  // namespace
@@ -39,11 +29,11 @@ io::Task<io::Result<pb::StopMessage>> read_stop(io::Stream& stream, std::size_t 
 }
 
 io::Task<io::Result<>> write_hop(io::Stream& stream, pb::HopMessage message) {
-  return write(stream, std::move(message));
+  return io::write_message(stream, std::move(message));
 }
 
 io::Task<io::Result<>> write_stop(io::Stream& stream, pb::StopMessage message) {
-  return write(stream, std::move(message));
+  return io::write_message(stream, std::move(message));
 }
 
 pb::HopMessage hop_status(Status status) {
