@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/protocols/support/error_of.h"
+
 namespace flaresim::topologies {
 namespace {
 
@@ -43,7 +45,7 @@ TEST(AccessLinks, UnitsAreThoseOfTheirColumns) {
 }
 
 TEST(AccessLinks, MistakesHaveTheirNames) {
-  const auto error = [](const std::string& text) { return read_access_links(text).error(); };
+  const auto error = [](const std::string& text) { return error_of(read_access_links(text)); };
   EXPECT_EQ(error(""), AccessError::bad_header);
   EXPECT_EQ(error("kind,delay\n"), AccessError::bad_header);
   EXPECT_EQ(error(header + "x,1,1\n"), AccessError::cell_count);

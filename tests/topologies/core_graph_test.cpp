@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "protocols/io/random.h"
+#include "tests/protocols/support/error_of.h"
 #include "topologies/generators.h"
 
 namespace flaresim::topologies {
@@ -28,9 +29,8 @@ std::string names_along(const CoreGraph& graph, std::size_t from, const std::vec
   return text;
 }
 
-std::error_code made_of(std::vector<Vertex> vertices, std::vector<Edge> edges) {
-  const auto graph = CoreGraph::make(std::move(vertices), std::move(edges));
-  return graph ? std::error_code() : graph.error();
+Failure made_of(std::vector<Vertex> vertices, std::vector<Edge> edges) {
+  return error_of(CoreGraph::make(std::move(vertices), std::move(edges)));
 }
 
 TEST(CoreGraph, TakesTheWayWithTheLeastDelayNotTheFewestLinks) {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "tests/protocols/support/error_of.h"
+
 namespace flaresim::topologies {
 namespace {
 
@@ -179,18 +181,19 @@ TEST(Generators, GiveEveryLinkTheRateThatIsAskedFor) {
 }
 
 TEST(Generators, RefuseWhatCannotBeMade) {
-  EXPECT_EQ(generate(Waxman{.vertices = 1}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Waxman{.vertices = 1001}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Waxman{.alpha = 0}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Waxman{.beta = 1.5}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Waxman{.vertices = 1000, .alpha = 1, .beta = 1}, 1).error(), CoreError::too_many_edges);
-  EXPECT_EQ(generate(BarabasiAlbert{.links = 0}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(BarabasiAlbert{.vertices = 2, .links = 2}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(BarabasiAlbert{.shortest = 2ms, .longest = 1ms}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Tiered{.tiers = {}}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Tiered{.tiers = {3, 0}}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Tiered{.tiers = {3, 998}}, 1).error(), CoreError::bad_parameter);
-  EXPECT_EQ(generate(Tiered{.peering = 1.1}, 1).error(), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Waxman{.vertices = 1}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Waxman{.vertices = 1001}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Waxman{.alpha = 0}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Waxman{.beta = 1.5}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Waxman{.vertices = 1000, .alpha = 1, .beta = 1}, 1)),
+            CoreError::too_many_edges);
+  EXPECT_EQ(error_of(generate(BarabasiAlbert{.links = 0}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(BarabasiAlbert{.vertices = 2, .links = 2}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(BarabasiAlbert{.shortest = 2ms, .longest = 1ms}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Tiered{.tiers = {}}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Tiered{.tiers = {3, 0}}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Tiered{.tiers = {3, 998}}, 1)), CoreError::bad_parameter);
+  EXPECT_EQ(error_of(generate(Tiered{.peering = 1.1}, 1)), CoreError::bad_parameter);
 }
 
 }  // namespace

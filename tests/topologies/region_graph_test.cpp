@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/protocols/support/error_of.h"
+
 namespace flaresim::topologies {
 namespace {
 
@@ -87,7 +89,7 @@ TEST(RegionGraph, OneOfTheTwoCellsIsEnough) {
 }
 
 TEST(RegionGraph, MistakesHaveTheirNames) {
-  const auto error = [](const char* text) { return RegionGraph::from_csv(text).error(); };
+  const auto error = [](const char* text) { return error_of(RegionGraph::from_csv(text)); };
   EXPECT_EQ(error(""), GraphError::empty);
   EXPECT_EQ(error("region\n"), GraphError::empty);
   EXPECT_EQ(error("region,a,a\na,1,1\n"), GraphError::duplicate_region);

@@ -9,8 +9,8 @@
 #include "protocols/io/random.h"
 #include "tests/protocols/crypto/key_messages.h"
 #include "tests/protocols/crypto/key_vectors.h"
-#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::crypto {
 namespace {
@@ -93,8 +93,11 @@ TEST(PrivateKey, SignatureVerifiesUnderItsOwnKeyOnly) {
     const auto signature = PrivateKey::from_message(hex(signer.secret)).value().sign(message);
     for (const auto& verifier : spec_pairs) {
       const auto verified = PublicKey::from_message(hex(verifier.half)).value().verify(message, signature);
-      EXPECT_EQ(error_of(verified),
-                signer.type == verifier.type ? std::error_code() : KeyError::bad_signature);
+      if (signer.type == verifier.type) {
+        EXPECT_TRUE(verified);
+      } else {
+        EXPECT_EQ(error_of(verified), KeyError::bad_signature);
+      }
     }
   }
 }
@@ -156,8 +159,7 @@ TEST(PrivateKey, RefusesMalformedMessagesWithTheirCause) {
   };
   for (const auto& [message, error] : cases) {
     const auto key = PrivateKey::from_message(hex(message));
-    ASSERT_FALSE(key) << message;
-    EXPECT_EQ(key.error(), error) << message;
+    EXPECT_EQ(error_of(key), error) << message;
   }
 }
 
@@ -221,8 +223,7 @@ TEST(PublicKey, RefusesMalformedMessagesWithTheirCause) {
   };
   for (const auto& [message, error] : cases) {
     const auto key = PublicKey::from_message(hex(message));
-    ASSERT_FALSE(key) << message;
-    EXPECT_EQ(key.error(), error) << message;
+    EXPECT_EQ(error_of(key), error) << message;
   }
 }
 

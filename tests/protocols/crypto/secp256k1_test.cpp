@@ -9,8 +9,8 @@
 #include "protocols/io/random.h"
 #include "tests/protocols/crypto/key_messages.h"
 #include "tests/protocols/crypto/key_vectors.h"
-#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::crypto {
 namespace {

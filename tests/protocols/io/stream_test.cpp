@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/support/pipe.h"
 #include "tests/protocols/support/run_task.h"
 
@@ -37,7 +38,7 @@ TEST_F(StreamTest, ReadExactlyFailsWhenTheStreamEndsBefore) {
   pipe_.a->inject(as_bytes("short"));
   run_task(scheduler_, pipe_.a->close_write());
   Bytes into(6);
-  EXPECT_EQ(run_task(scheduler_, read_exactly(*pipe_.b, into)).error(), std::errc::connection_aborted);
+  EXPECT_EQ(error_of(run_task(scheduler_, read_exactly(*pipe_.b, into))), std::errc::connection_aborted);
 }
 
 TEST_F(StreamTest, ReadExactlyOfNothingDoesNotWait) {
@@ -66,35 +67,35 @@ TEST_F(StreamTest, MessagesComeBackAsTheyWere) {
 TEST_F(StreamTest, AMessageAtTheLimitIsReadAndOneAboveIsNot) {
   EXPECT_EQ(read_message({0x02, 'h', 'i'}, 2).value(), to_bytes("hi"));
   pipe_ = support::pipe(scheduler_, {});
-  EXPECT_EQ(read_message({0x03, 'h', 'e', 'y'}, 2).error(), std::errc::message_size);
+  EXPECT_EQ(error_of(read_message({0x03, 'h', 'e', 'y'}, 2)), std::errc::message_size);
   EXPECT_EQ(pipe_.b->unread_bytes(), 3u);  // the body is not touched
 }
 
 TEST_F(StreamTest, AHugeLengthAllocatesNothing) {
   // 2^63 - 1, the largest length that nine bytes hold
-  EXPECT_EQ(read_message({0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}).error(),
+  EXPECT_EQ(error_of(read_message({0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})),
             std::errc::message_size);
 }
 
 TEST_F(StreamTest, ALengthOfMoreThanNineBytesIsMalformed) {
-  EXPECT_EQ(read_message({0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01}).error(),
+  EXPECT_EQ(error_of(read_message({0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01})),
             std::errc::bad_message);
 }
 
 TEST_F(StreamTest, ALengthWithAnEmptyLastByteIsMalformed) {
-  EXPECT_EQ(read_message({0x81, 0x00, 'x'}).error(), std::errc::bad_message);
+  EXPECT_EQ(error_of(read_message({0x81, 0x00, 'x'})), std::errc::bad_message);
 }
 
 TEST_F(StreamTest, AStreamThatEndsInsideAMessageIsAborted) {
-  EXPECT_EQ(read_message({0x03, 'h', 'e'}).error(), std::errc::connection_aborted);
+  EXPECT_EQ(error_of(read_message({0x03, 'h', 'e'})), std::errc::connection_aborted);
 }
 
 TEST_F(StreamTest, AStreamThatEndsInsideALengthIsAborted) {
-  EXPECT_EQ(read_message({0x80}).error(), std::errc::connection_aborted);
+  EXPECT_EQ(error_of(read_message({0x80})), std::errc::connection_aborted);
 }
 
 TEST_F(StreamTest, AStreamThatEndsBetweenMessagesIsAborted) {
-  EXPECT_EQ(read_message({}).error(), std::errc::connection_aborted);
+  EXPECT_EQ(error_of(read_message({})), std::errc::connection_aborted);
 }
 
 TEST_F(StreamTest, AResetInsideAMessageKeepsItsReason) {
@@ -103,7 +104,7 @@ TEST_F(StreamTest, AResetInsideAMessageKeepsItsReason) {
   scheduler_.settle();
   pipe_.b->reset(std::errc::owner_dead);
   scheduler_.settle();
-  EXPECT_EQ(reading.value().error(), std::errc::owner_dead);
+  EXPECT_EQ(error_of(reading.value()), std::errc::owner_dead);
 }
 
 TEST_F(StreamTest, ADeadlineEndsTheReadThatWaits) {
@@ -113,7 +114,7 @@ TEST_F(StreamTest, ADeadlineEndsTheReadThatWaits) {
   EXPECT_FALSE(reading.done());
   scheduler_.run_for(1ms);
   ASSERT_TRUE(reading.done());
-  EXPECT_EQ(reading.value().error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(reading.value()), std::errc::timed_out);
 }
 
 TEST_F(StreamTest, ADeadlineThatIsDestroyedIsLifted) {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::multiformats {
 namespace {

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "protocols/io/random.h"
-#include "tests/protocols/multiformats/error_of.h"
 #include "tests/protocols/multiformats/hex.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::multiformats {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "protocols/io/random.h"
 #include "protocols/muxer/yamux.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/support/pipe.h"
 #include "tests/protocols/support/run_task.h"
 
@@ -118,11 +119,9 @@ class YamuxWire : public ::testing::Test {
     EXPECT_EQ(scheduler.armed_timers(), 0u);
     EXPECT_TRUE(pipe.a->ended());
     const auto accepting = run_task(scheduler, session->accept_stream());
-    ASSERT_FALSE(accepting);
-    EXPECT_EQ(accepting.error(), why) << accepting.error().message();
+    EXPECT_EQ(error_of(accepting), why);
     const auto opening = run_task(scheduler, session->open_stream());
-    ASSERT_FALSE(opening);
-    EXPECT_EQ(opening.error(), why);
+    EXPECT_EQ(error_of(opening), why);
   }
 
   /// The session ends with this error, and blames the remote.
@@ -296,8 +295,7 @@ TEST_F(YamuxWire, FinEndsOneDirectionOnly) {
   ASSERT_TRUE(run_task(scheduler, stream->close_write()));
   EXPECT_EQ(session->streams(), 0u);
   const auto late = run_task(scheduler, stream->write(io::as_bytes("more")));
-  ASSERT_FALSE(late);
-  EXPECT_EQ(late.error(), std::errc::broken_pipe);
+  EXPECT_EQ(error_of(late), std::errc::broken_pipe);
 }
 
 TEST_F(YamuxWire, StreamThatWeEndFirstEndsWithTheRemotesFin) {
@@ -328,8 +326,8 @@ TEST_F(YamuxWire, RstFailsWhatWaitsOnTheStream) {
   scheduler.settle();
   say(hex("00 01 0008 00000002 00000000"));
   ASSERT_TRUE(reading.done() && writing.done());
-  EXPECT_EQ(reading.value().error(), std::errc::connection_reset);
-  EXPECT_EQ(writing.value().error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(reading.value()), std::errc::connection_reset);
+  EXPECT_EQ(error_of(writing.value()), std::errc::connection_reset);
   EXPECT_EQ(session->streams(), 0u);
   EXPECT_FALSE(session->closed());
 }
@@ -340,8 +338,7 @@ TEST_F(YamuxWire, WhatWasReceivedBeforeARstCanBeRead) {
   say(hex("00 01 0008 00000001 00000000"));
   EXPECT_EQ(read(*stream), "hi");
   const auto after = read(*stream);
-  ASSERT_FALSE(after);
-  EXPECT_EQ(after.error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(after), std::errc::connection_reset);
 }
 
 TEST_F(YamuxWire, StreamResetBeforeItWasAcceptedIsNotHandedOut) {
@@ -407,8 +404,7 @@ TEST_F(YamuxWire, StreamsBeyondTheLimitAreRefused) {
   say(hex("00 01 0001 00000003 00000000"));
   EXPECT_EQ(heard(), hex("00 01 0008 00000003 00000000"));
   const auto opened = run_task(scheduler, session->open_stream());
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error(), std::errc::no_buffer_space);
+  EXPECT_EQ(error_of(opened), std::errc::no_buffer_space);
 }
 
 TEST_F(YamuxWire, UnacknowledgedStreamsAreLimited) {
@@ -418,8 +414,7 @@ TEST_F(YamuxWire, UnacknowledgedStreamsAreLimited) {
   const auto first = open();
   const auto second = open();
   const auto third = run_task(scheduler, session->open_stream());
-  ASSERT_FALSE(third);
-  EXPECT_EQ(third.error(), std::errc::no_buffer_space);
+  EXPECT_EQ(error_of(third), std::errc::no_buffer_space);
   say(hex("00 01 0002 00000002 00000000"));
   EXPECT_TRUE(run_task(scheduler, session->open_stream()));
 }
@@ -472,7 +467,7 @@ TEST_F(YamuxWire, WriteThatDoesNotEndEndsTheSession) {
   EXPECT_FALSE(session->closed());
   scheduler.run_for(2s);
   ASSERT_TRUE(written.done());
-  EXPECT_EQ(written.value().error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(written.value()), std::errc::timed_out);
   expect_ended(std::make_error_code(std::errc::timed_out));
 }
 
@@ -508,8 +503,7 @@ TEST_F(YamuxWire, WhatWasReceivedBeforeTheGoAwayCanBeRead) {
   say(go_away_normal);
   EXPECT_EQ(read(*stream), "hi");
   const auto after = read(*stream);
-  ASSERT_FALSE(after);
-  EXPECT_EQ(after.error(), YamuxError::go_away);
+  EXPECT_EQ(error_of(after), YamuxError::go_away);
 }
 
 TEST_F(YamuxWire, FramesBehindAGoAwayAreNotRead) {
@@ -531,8 +525,8 @@ TEST_F(YamuxWire, ResetOfTheStreamBelowFailsEverythingThatWaits) {
   pipe.b->reset();
   scheduler.settle();
   ASSERT_TRUE(reading.done() && accepting.done());
-  EXPECT_EQ(reading.value().error(), std::errc::connection_reset);
-  EXPECT_EQ(accepting.value().error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(reading.value()), std::errc::connection_reset);
+  EXPECT_EQ(error_of(accepting.value()), std::errc::connection_reset);
   expect_ended(std::make_error_code(std::errc::connection_reset));
 }
 

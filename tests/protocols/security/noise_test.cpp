@@ -8,6 +8,7 @@
 
 #include "protocols/security/noise_handshake.h"
 #include "tests/protocols/security/noise_vectors.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/support/pipe.h"
 #include "tests/protocols/support/run_task.h"
 
@@ -111,8 +112,7 @@ class Noise : public ::testing::Test {
   }
 
   void expect_failed(const Outcome& outcome, std::error_code why, const support::PipeEnd& end) {
-    ASSERT_FALSE(outcome);
-    EXPECT_EQ(outcome.error(), why) << outcome.error().message();
+    EXPECT_EQ(error_of(outcome), why);
     EXPECT_EQ(end.reset_reason(), why);
     scheduler.run();
     EXPECT_TRUE(pipe.a->ended() && pipe.b->ended());
