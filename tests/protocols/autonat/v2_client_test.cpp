@@ -2,6 +2,7 @@
 
 #include "protocols/autonat/v2.h"
 #include "tests/protocols/autonat/autonat_world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::autonat {
 namespace {
@@ -139,11 +140,6 @@ TEST_F(V2ClientTest, StoppingEndsWhatRunsAndLeavesNoTimer) {
   world.scheduler.settle();
   EXPECT_EQ(client->active(), 0u);
   EXPECT_EQ(world.scheduler.armed_timers(), 0u);
-}
-
-/// None for a success, which has no error() to ask for.
-std::error_code error_of(const io::Result<io::Bytes>& result) {
-  return result ? std::error_code() : result.error();
 }
 
 /// One server, every step of which the test takes itself.

@@ -4,6 +4,7 @@
 
 #include "protocols/dcutr/hole_puncher.h"
 #include "tests/protocols/node/world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::dcutr {
 namespace {
@@ -607,7 +608,7 @@ TEST_F(MalformedTest, ASecondExchangeBeforeTheFirstHasReachedSyncIsRefused) {
   world.scheduler.run_for(1s);
   const auto first = world.open(b, a, dcutr_protocol);
   const auto second = world.open(b, a, dcutr_protocol);
-  EXPECT_EQ(world.run(support::read_all(second)).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(world.run(support::read_all(second))), std::errc::connection_reset);
   ASSERT_THAT(reports_of_a, SizeIs(1));
   EXPECT_EQ(reports_of_a[0].outcome, Outcome::not_started);
   EXPECT_EQ(reports_of_a[0].cause, Error::already_active);
@@ -641,7 +642,7 @@ TEST_F(DcutrTest, AStreamOpenedByThePeerThatDialledIsRefused) {
   meet_and_wait(60s);  // the regular upgrade is over
   reports_of_b.clear();
   const auto stream = world.open(a, b, dcutr_protocol);
-  EXPECT_EQ(world.run(support::read_all(stream)).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(world.run(support::read_all(stream))), std::errc::connection_reset);
   ASSERT_THAT(reports_of_b, SizeIs(1));
   EXPECT_EQ(reports_of_b[0].outcome, Outcome::not_started);
   EXPECT_EQ(reports_of_b[0].cause, Error::not_dialled_by_us);
@@ -652,7 +653,7 @@ TEST_F(DcutrTest, AStreamOnADirectConnectionIsRefused) {
   std::vector<PunchReport> reports;
   relay.node.hole_puncher().on_report([&](const PunchReport& report) { reports.push_back(report); });
   const auto stream = world.open(a, relay, dcutr_protocol);
-  EXPECT_EQ(world.run(support::read_all(stream)).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(world.run(support::read_all(stream))), std::errc::connection_reset);
   ASSERT_THAT(reports, SizeIs(1));
   EXPECT_EQ(reports[0].cause, Error::not_relayed);
 }

@@ -5,6 +5,7 @@
 #include "protocols/crypto/envelope.h"
 #include "protocols/crypto/peer_record.h"
 #include "tests/protocols/node/world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::identify {
 namespace {
@@ -49,8 +50,7 @@ struct IdentifyTest : testing::Test {
 
   void expect_refused(const io::Bytes& bytes, Error error) {
     const auto result = identified(bytes);
-    ASSERT_FALSE(result);
-    EXPECT_EQ(result.error(), error) << result.error().message();
+    EXPECT_EQ(error_of(result), error);
     world.scheduler.run_for(1s);
     EXPECT_EQ(connection->streams(), 0u);
     EXPECT_THAT(known().addresses, IsEmpty());
@@ -127,8 +127,7 @@ TEST_F(IdentifyTest, TakesAnObservedAddressWithoutThePeerThatIsSeenThere) {
 
 TEST_F(IdentifyTest, GivesUpASilentRemoteAfterFiveSeconds) {
   const auto result = identified_by(support::silence());
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(result), std::errc::timed_out);
   EXPECT_EQ(took, 5s);
 }
 
@@ -136,8 +135,7 @@ TEST_F(IdentifyTest, GivesUpARemoteThatNeverStopsTalking) {
   b.swarm().handle(std::string(identify_protocol), support::answers(io::Bytes(200000, 0)),
                    swarm::OverLimited::yes);
   const auto result = identified(io::Bytes(200000, 0));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), Error::too_many_parts);  // parts of no bytes
+  EXPECT_EQ(error_of(result), Error::too_many_parts);  // parts of no bytes
 }
 
 TEST_F(IdentifyTest, ATenthPartIsStillRead) {
@@ -303,8 +301,7 @@ TEST_F(IdentifyTest, AMalformedPushIsResetAndChangesNothing) {
   ASSERT_TRUE(world.run(support::write_all(stream, framed(io::Bytes{0x1a, 0x05, 'x'}))));
   ASSERT_TRUE(world.run(stream->close_write()));
   const auto end = world.run(support::read_all(stream));
-  ASSERT_FALSE(end);
-  EXPECT_EQ(end.error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(end), std::errc::connection_reset);
   EXPECT_EQ(known().protocols(), b.swarm().protocols());
 }
 
@@ -324,8 +321,7 @@ TEST_F(PushTest, AnEleventhAtOnceIsResetAndChangesNothing) {
   world.connect(a, b);
   for (int i = 1; i <= 10; ++i) EXPECT_TRUE(push_agent(std::to_string(i)));
   const auto refused = push_agent("11");
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(refused), std::errc::connection_reset);
   EXPECT_EQ(known().agent, "10");
   EXPECT_EQ(a.times_of("identify.push.refused").size(), 1u);
   world.scheduler.run_for(5s);
@@ -432,8 +428,7 @@ TEST_F(IdentifyTest, WaitingOnADeadConnectionFailsAtOnce) {
   dead->close(std::make_error_code(std::errc::operation_canceled));
   world.scheduler.run_for(1s);
   const auto result = world.run(a.node.identify().wait_for(dead));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), Error::connection_lost);
+  EXPECT_EQ(error_of(result), Error::connection_lost);
 }
 
 TEST(ObservedAddresses, AreAdvertisedFromFourObserversOnAndPunchableFromOne) {

@@ -4,6 +4,7 @@
 
 #include "tests/protocols/kademlia/dht_world.h"
 #include "tests/protocols/node/world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::kademlia {
 namespace {
@@ -145,9 +146,9 @@ TEST_F(DhtTest, ACircuitIsFoundSoonAfterItIsThere) {
 
 TEST_F(DhtTest, NobodyIsFoundWhoIsNotThere) {
   const auto stranger = world.add(Mode::client).id();
-  EXPECT_EQ(world.run(a->dht.find_peer(stranger)).error(), Error::not_found);
+  EXPECT_EQ(error_of(world.run(a->dht.find_peer(stranger))), Error::not_found);
   auto& lonely = world.add(Mode::client);
-  EXPECT_EQ(world.run(lonely.dht.find_peer(a->id())).error(), Error::no_peers);
+  EXPECT_EQ(error_of(world.run(lonely.dht.find_peer(a->id()))), Error::no_peers);
 }
 
 TEST_F(DhtTest, AValueIsFoundByOthers) {
@@ -155,9 +156,9 @@ TEST_F(DhtTest, AValueIsFoundByOthers) {
   const auto value = a->swarm->identity().public_key().to_message();
   EXPECT_TRUE(world.run(a->dht.put_value(key, value)));
   EXPECT_EQ(world.run(b->dht.get_value(key)), value);
-  EXPECT_EQ(world.run(b->dht.get_value(public_key_name(*b))).error(), Error::not_found);
-  EXPECT_EQ(world.run(b->dht.get_value(io::to_bytes("/unknown/x"))).error(), Error::no_validator);
-  EXPECT_EQ(world.run(a->dht.put_value(key, io::to_bytes("no key"))).error(), Error::bad_public_key);
+  EXPECT_EQ(error_of(world.run(b->dht.get_value(public_key_name(*b)))), Error::not_found);
+  EXPECT_EQ(error_of(world.run(b->dht.get_value(io::to_bytes("/unknown/x")))), Error::no_validator);
+  EXPECT_EQ(error_of(world.run(a->dht.put_value(key, io::to_bytes("no key")))), Error::bad_public_key);
 }
 
 TEST_F(DhtTest, TheBestValueWinsAndThoseWithAWorseOneAreCorrected) {
@@ -171,7 +172,7 @@ TEST_F(DhtTest, TheBestValueWinsAndThoseWithAWorseOneAreCorrected) {
   world.scheduler.run_for(5s);
   for (std::size_t i = 0; i < servers; ++i) EXPECT_EQ(get(i, key).record->value, io::to_bytes("2")) << i;
   EXPECT_TRUE(world.run(b->dht.put_value(key, io::to_bytes("3"))));
-  EXPECT_EQ(world.run(b->dht.put_value(key, io::to_bytes("1"))).error(), Error::outdated);
+  EXPECT_EQ(error_of(world.run(b->dht.put_value(key, io::to_bytes("1")))), Error::outdated);
 }
 
 TEST_F(DhtForDays, AValueIsGoneAfter48Hours) {
@@ -181,7 +182,7 @@ TEST_F(DhtForDays, AValueIsGoneAfter48Hours) {
   world.scheduler.run_for(47h);
   EXPECT_TRUE(get(0, key).record);
   world.scheduler.run_for(2h);
-  EXPECT_EQ(world.run(b->dht.get_value(key)).error(), Error::not_found);
+  EXPECT_EQ(error_of(world.run(b->dht.get_value(key))), Error::not_found);
 }
 
 TEST_F(DhtForDays, AProviderIsFoundAndSaysSoAgainInTime) {
@@ -193,7 +194,7 @@ TEST_F(DhtForDays, AProviderIsFoundAndSaysSoAgainInTime) {
   a->dht.stop_providing(key);
   world.scheduler.run_for(49h);
   EXPECT_THAT(world.run(b->dht.find_providers(key, 0)), IsEmpty());
-  EXPECT_EQ(world.run(a->dht.provide(io::Bytes(81))).error(), Error::bad_key);
+  EXPECT_EQ(error_of(world.run(a->dht.provide(io::Bytes(81)))), Error::bad_key);
 }
 
 TEST_F(DhtTest, PeersInTheTableAreTaggedOrProtected) {
@@ -284,7 +285,7 @@ TEST_F(DhtTest, StopEndsWhatIsPending) {
   world.scheduler.settle();
   EXPECT_TRUE(lookup.done());
   ASSERT_TRUE(get.done());
-  EXPECT_EQ(get.value().error(), Error::stopped);
+  EXPECT_EQ(error_of(get.value()), Error::stopped);
   ASSERT_TRUE(provide.done());
   EXPECT_FALSE(provide.value());
   world.scheduler.run_for(1s);  // streams that were being opened

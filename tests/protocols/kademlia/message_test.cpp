@@ -5,6 +5,7 @@
 #include "protocols/crypto/keys.h"
 #include "protocols/kademlia/error.h"
 #include "tests/protocols/node/world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::kademlia {
 namespace {
@@ -91,8 +92,8 @@ TEST(Message, AddressesOfOnePeerEndAtItsShareOfTheMessage) {
 }
 
 TEST(Message, UnknownTypesAndNonsenseAreRefused) {
-  EXPECT_EQ(decode(number_field(type, 6)).error(), Error::unknown_type);
-  EXPECT_EQ(decode(io::Bytes{0x0a, 0xff}).error(), Error::malformed);
+  EXPECT_EQ(error_of(decode(number_field(type, 6))), Error::unknown_type);
+  EXPECT_EQ(error_of(decode(io::Bytes{0x0a, 0xff})), Error::malformed);
 }
 
 // js-libp2p packages/record/test/fixtures/go-record.ts: bytes that go-libp2p-record made, without and with the

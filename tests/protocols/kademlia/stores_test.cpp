@@ -4,6 +4,7 @@
 #include "protocols/kademlia/error.h"
 #include "protocols/kademlia/provider_store.h"
 #include "protocols/kademlia/record_store.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::kademlia {
 namespace {
@@ -38,11 +39,11 @@ TEST(PublicKeyValidator, TakesTheKeyOfThatPeerAndNoOther) {
   auto key = io::to_bytes("/pk/");
   io::append(key, peer(1).bytes());
   EXPECT_TRUE(validator.validate(key, public_key(1).to_message()));
-  EXPECT_EQ(validator.validate(key, public_key(2).to_message()).error(), Error::bad_public_key);
-  EXPECT_EQ(validator.validate(key, io::to_bytes("no key")).error(), Error::bad_public_key);
+  EXPECT_EQ(error_of(validator.validate(key, public_key(2).to_message())), Error::bad_public_key);
+  EXPECT_EQ(error_of(validator.validate(key, io::to_bytes("no key"))), Error::bad_public_key);
   key[1] = 'x';
-  EXPECT_EQ(validator.validate(key, public_key(1).to_message()).error(), Error::bad_public_key);
-  EXPECT_EQ(validator.validate(io::to_bytes("/p"), public_key(1).to_message()).error(),
+  EXPECT_EQ(error_of(validator.validate(key, public_key(1).to_message())), Error::bad_public_key);
+  EXPECT_EQ(error_of(validator.validate(io::to_bytes("/p"), public_key(1).to_message())),
             Error::bad_public_key);
 }
 
@@ -67,7 +68,7 @@ struct RecordStoreTest : testing::Test {
 
 TEST_F(RecordStoreTest, KeepsTheBestValue) {
   EXPECT_TRUE(put("/n/a", "5"));
-  EXPECT_EQ(put("/n/a", "4").error(), Error::outdated);
+  EXPECT_EQ(error_of(put("/n/a", "4")), Error::outdated);
   EXPECT_TRUE(put("/n/a", "6"));
   EXPECT_FALSE(put("/n/a", "x"));
   EXPECT_EQ(get("/n/a"), "6");
@@ -87,10 +88,10 @@ TEST_F(RecordStoreTest, ForgetsAfter48HoursUnlessPutAgain) {
 }
 
 TEST_F(RecordStoreTest, IsBounded) {
-  EXPECT_EQ(put("/n/a", "123456789").error(), Error::value_too_long);
+  EXPECT_EQ(error_of(put("/n/a", "123456789")), Error::value_too_long);
   put("/n/a", "1");
   put("/n/b", "1");
-  EXPECT_EQ(put("/n/c", "1").error(), Error::store_full);
+  EXPECT_EQ(error_of(put("/n/c", "1")), Error::store_full);
   EXPECT_TRUE(put("/n/a", "2"));
   EXPECT_TRUE(put("/n/c", "1", 49h));
 }
@@ -121,11 +122,11 @@ TEST_F(ProviderStoreTest, ForgetsAddressesAfter24AndProvidersAfter48Hours) {
 
 TEST_F(ProviderStoreTest, IsBounded) {
   for (std::uint64_t i = 1; i <= 3; ++i) EXPECT_TRUE(add("a", i));
-  EXPECT_EQ(add("a", 4).error(), Error::store_full);
+  EXPECT_EQ(error_of(add("a", 4)), Error::store_full);
   EXPECT_TRUE(add("a", 3));
   EXPECT_THAT(find("a"), SizeIs(3));
   add("b", 1);
-  EXPECT_EQ(add("c", 1).error(), Error::store_full);
+  EXPECT_EQ(error_of(add("c", 1)), Error::store_full);
   EXPECT_TRUE(add("c", 1, 49h));
   store.remove(io::to_bytes("c"), peer(1));
   EXPECT_THAT(find("c", 49h), IsEmpty());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/protocols/node/world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::ping {
 namespace {
@@ -68,8 +69,7 @@ TEST_F(PingTest, AnswersTwoStreamsOfAPeerAndResetsTheThird) {
   const auto second = world.open(a, b, ping_protocol);
   const auto third = world.open(a, b, ping_protocol);
   const auto refused = world.run(support::read_all(third));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(refused), std::errc::connection_reset);
   ASSERT_TRUE(world.run(support::write_all(second, io::Bytes(32, 7))));
   io::Bytes echo(32);
   EXPECT_TRUE(world.run(io::read_exactly(*second, echo)));
@@ -84,8 +84,7 @@ TEST_F(PingTest, AnsweringEndsAfter30Seconds) {
   const auto stream = world.open(a, b, ping_protocol);
   const auto began = world.scheduler.now();
   const auto ended = world.run(support::read_all(stream));
-  ASSERT_FALSE(ended);
-  EXPECT_EQ(ended.error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(ended), std::errc::connection_reset);
   // The handler began when the negotiation reached it: two delays of 10 ms before `open` returned, or less.
   EXPECT_NEAR(std::chrono::duration<double>(world.scheduler.now() - began).count(), 30.0, 0.025);
 }
@@ -93,8 +92,7 @@ TEST_F(PingTest, AnsweringEndsAfter30Seconds) {
 TEST_F(PingTest, FailsOnAWrongEcho) {
   b.swarm().handle(std::string(ping_protocol), support::answers(io::Bytes(32, 9)));
   const auto result = world.run(a.node.ping().ping(connection));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), Error::wrong_echo);
+  EXPECT_EQ(error_of(result), Error::wrong_echo);
   world.scheduler.run_for(1s);
   EXPECT_EQ(connection->streams(), 0u);
 }
@@ -103,8 +101,7 @@ TEST_F(PingTest, FailsAfterTenSecondsOfSilence) {
   b.swarm().handle(std::string(ping_protocol), support::silence());
   const auto began = world.scheduler.now();
   const auto result = world.run(a.node.ping().ping(connection));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(result), std::errc::timed_out);
   EXPECT_EQ(world.scheduler.now() - began, 10s + 20ms);
 }
 
@@ -112,8 +109,7 @@ TEST_F(PingTest, RunsOnceAtATimeForEachPeer) {
   const auto first = start(world.scheduler, a.node.ping().ping(connection));
   world.scheduler.settle();
   const auto second = world.run(a.node.ping().ping(connection));
-  ASSERT_FALSE(second);
-  EXPECT_EQ(second.error(), Error::already_pinging);
+  EXPECT_EQ(error_of(second), Error::already_pinging);
   world.scheduler.run_for(1s);
   EXPECT_EQ(first.value().value(), 20ms);
 }

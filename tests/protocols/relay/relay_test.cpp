@@ -6,6 +6,7 @@
 #include "protocols/relay/circuit.h"
 #include "protocols/relay/relay_client.h"
 #include "tests/protocols/node/world.h"
+#include "tests/protocols/support/error_of.h"
 
 namespace flaresim::relay {
 namespace {
@@ -219,7 +220,7 @@ TEST_F(RelayTest, TheNinthReservationFromOneIpv4AddressIsRefused) {
     const auto result = world.run(user.node.relay_client().reserve(relay.id(), relay.addresses()));
     EXPECT_EQ(result.has_value(), i < 8) << i;
     if (!result) {
-      EXPECT_EQ(result.error(), Status::reservation_refused);
+      EXPECT_EQ(error_of(result), Status::reservation_refused);
     }
   }
   EXPECT_EQ(service.reservations(), 8u);
@@ -243,8 +244,7 @@ TEST_F(RelayTest, The129thReservationIsRefused) {
   EXPECT_EQ(service.reservations(), 128u);
   auto& late = add_user(128);
   const auto refused = world.run(late.node.relay_client().reserve(relay.id(), relay.addresses()));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error(), Status::reservation_refused);
+  EXPECT_EQ(error_of(refused), Status::reservation_refused);
   EXPECT_EQ(counters().refused.at(Status::reservation_refused), 1u);
   // A renewal needs no new place.
   reserve(*world.peers[3]);
@@ -278,7 +278,7 @@ TEST(OverloadedRelay, AskedTenTimesWhatItMayGrantKeepsToItsLimitsAndSaysWhy) {
       target = world.peers[i + 1].get();
       ++granted;
     } else {
-      EXPECT_EQ(asked[i].value().error(), Status::reservation_refused);
+      EXPECT_EQ(error_of(asked[i].value()), Status::reservation_refused);
     }
   }
   EXPECT_EQ(granted, 4u);
@@ -335,8 +335,7 @@ TEST_F(RelayTest, ARequestThatEndsInsideIsReset) {
   ASSERT_TRUE(world.run(support::write_all(stream, io::Bytes{0x05, 0x08})));
   ASSERT_TRUE(world.run(stream->close_write()));
   const auto end = world.run(support::read_all(stream));
-  ASSERT_FALSE(end);
-  EXPECT_EQ(end.error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(end), std::errc::connection_reset);
 }
 
 TEST_F(RelayTest, ARequestThatNeverComesIsResetAfterAMinute) {
@@ -372,8 +371,7 @@ TEST_F(RelayTest, WhomTheRulesDoNotAllowIs202) {
   };
   strict.node.start_relay_service(acl);
   const auto refused = other.run(user.node.relay_client().reserve(strict.id(), strict.addresses()));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error(), Status::permission_denied);
+  EXPECT_EQ(error_of(refused), Status::permission_denied);
   ASSERT_TRUE(other.run(target.node.relay_client().reserve(strict.id(), strict.addresses())));
   const auto through = strict.address().with_peer(strict.id()).encapsulate(Multiaddr::circuit());
   const auto dial = other.run(
@@ -708,15 +706,14 @@ TEST(HalfClosingRelay, EndsTheDirectionThatHasCarriedItsShareAndLeavesTheOther) 
 // What a client makes of a relay's answers.
 
 struct ClientTest : RelayTest {
-  std::error_code refused(const io::Bytes& reply) {
+  Failure refused(const io::Bytes& reply) {
     relay.swarm().handle(std::string(hop_protocol), support::replies(reply));
     const auto result = world.run(b.node.relay_client().reserve(relay.id(), relay.addresses()));
-    EXPECT_FALSE(result);
     world.scheduler.run_for(1s);
     EXPECT_THAT(b.node.relay_client().reservations(), IsEmpty());
     EXPECT_THAT(b.swarm().addresses().circuits(), IsEmpty());
     EXPECT_EQ(b.swarm().connection_to(relay.id())->streams(), 0u);
-    return result ? std::error_code() : result.error();
+    return error_of(result);
   }
   std::uint64_t in_an_hour() {
     const auto now = std::chrono::floor<std::chrono::seconds>(world.scheduler.calendar());
@@ -787,8 +784,7 @@ TEST_F(ClientTest, GivesUpASilentRelayAfterAMinute) {
   world.connect(b, relay);
   const auto began = world.scheduler.now();
   const auto result = world.run(b.node.relay_client().reserve(relay.id(), relay.addresses()));
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(result), std::errc::timed_out);
   EXPECT_NEAR(std::chrono::duration<double>(world.scheduler.now() - began).count(), 60.0, 0.1);
 }
 

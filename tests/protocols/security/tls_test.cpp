@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/protocols/security/tls_forger.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/support/pipe.h"
 #include "tests/protocols/support/run_task.h"
 
@@ -59,24 +60,24 @@ struct TlsTest : testing::Test {
                           {.not_before = scheduler.calendar() - 1h, .not_after = scheduler.calendar() + 1h});
   }
   /// What the server makes of a client that shows these certificates and offers these protocols.
-  std::error_code server_refusal(std::vector<support::ForgedCertificate> chain,
-                                 std::vector<std::string> protocols, const char* priorities = modern) {
+  Failure server_refusal(std::vector<support::ForgedCertificate> chain, std::vector<std::string> protocols,
+                         const char* priorities = modern) {
     const auto accepted = server();
     const auto raw =
         support::start(scheduler, support::raw_client(*pipe.a, std::move(chain), protocols, priorities));
     scheduler.run();
     EXPECT_TRUE(accepted.done() && raw.done());
     EXPECT_TRUE(pipe.b->reset_reason());
-    return accepted.value() ? std::error_code() : accepted.value().error();
+    return error_of(accepted.value());
   }
   /// What the server makes of these bytes.
-  std::error_code server_refusal(io::BytesView bytes) {
+  Failure server_refusal(io::BytesView bytes) {
     const auto accepted = server();
     pipe.a->inject(bytes);
     (void)support::run_task(scheduler, pipe.a->close_write());
     scheduler.run();
     EXPECT_TRUE(accepted.done());
-    return accepted.value() ? std::error_code() : accepted.value().error();
+    return error_of(accepted.value());
   }
 };
 
@@ -172,8 +173,8 @@ TEST_F(TlsTest, AClientRefusesAnotherServer) {
   const auto a = client(expecting(key(7).public_key().peer_id()));
   const auto b = server();
   scheduler.run();
-  EXPECT_EQ(a.value().error(), TlsError::peer_mismatch);
-  EXPECT_EQ(b.value().error(), TlsError::alert_received);
+  EXPECT_EQ(error_of(a.value()), TlsError::peer_mismatch);
+  EXPECT_EQ(error_of(b.value()), TlsError::alert_received);
 }
 
 TEST_F(TlsTest, AServerRefusesAnotherClientWhichLearnsByReading) {
@@ -182,8 +183,8 @@ TEST_F(TlsTest, AServerRefusesAnotherClientWhichLearnsByReading) {
   scheduler.run_for(25ms);
   ASSERT_TRUE(a.value());
   const auto received = support::run_task(scheduler, read_all(a.value()->stream));
-  EXPECT_EQ(received.error(), TlsError::alert_received);
-  EXPECT_EQ(b.value().error(), TlsError::peer_mismatch);
+  EXPECT_EQ(error_of(received), TlsError::alert_received);
+  EXPECT_EQ(error_of(b.value()), TlsError::peer_mismatch);
 }
 
 TEST_F(TlsTest, AClientWithAForgedButRightCertificateIsAccepted) {
@@ -245,7 +246,7 @@ TEST_F(TlsTest, ATamperedRecordResetsTheStream) {
   pipe.a->on_write([](io::Bytes& bytes) { bytes.back() ^= 1; });
   const auto written = support::start(scheduler, write_and_close(a.value()->stream, pattern(10)));
   const auto received = support::run_task(scheduler, read_all(b.value()->stream));
-  EXPECT_EQ(received.error(), TlsError::decryption_failed);
+  EXPECT_EQ(error_of(received), TlsError::decryption_failed);
   EXPECT_TRUE(pipe.b->reset_reason());
 }
 
@@ -257,7 +258,7 @@ TEST_F(TlsTest, AnEndWithoutCloseNotifyIsACut) {
   (void)support::run_task(scheduler, pipe.a->close_write());
   scheduler.run();
   ASSERT_TRUE(received.done());
-  EXPECT_EQ(received.value().error(), std::make_error_code(std::errc::connection_aborted));
+  EXPECT_EQ(error_of(received.value()), std::make_error_code(std::errc::connection_aborted));
 }
 
 TEST_F(TlsTest, AResetPassesThroughBothWays) {
@@ -270,10 +271,10 @@ TEST_F(TlsTest, AResetPassesThroughBothWays) {
   a.value()->stream->reset(std::errc::timed_out);
   a.value()->stream->reset(std::errc::no_link);
   scheduler.run();
-  EXPECT_EQ(here.value().error(), std::make_error_code(std::errc::timed_out));
-  EXPECT_EQ(there.value().error(), std::make_error_code(std::errc::connection_reset));
+  EXPECT_EQ(error_of(here.value()), std::make_error_code(std::errc::timed_out));
+  EXPECT_EQ(error_of(there.value()), std::make_error_code(std::errc::connection_reset));
   const auto later = support::run_task(scheduler, write_and_close(a.value()->stream, pattern(1)));
-  EXPECT_EQ(later.error(), std::make_error_code(std::errc::timed_out));
+  EXPECT_EQ(error_of(later), std::make_error_code(std::errc::timed_out));
 }
 
 TEST_F(TlsTest, DroppingTheStreamResetsTheConnection) {

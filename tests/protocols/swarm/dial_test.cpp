@@ -3,6 +3,7 @@
 #include <set>
 
 #include "protocols/security/noise.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/swarm/swarm_world.h"
 
 namespace flaresim::swarm {
@@ -220,14 +221,14 @@ TEST(Dial, SaysWhatIsWrongWithARequest) {
   EXPECT_THAT(nothing.failures, SizeIs(1));
   a.swarm->shut_down();
   EXPECT_EQ(world.run_dial(a, request_for(b.id(), {tcp_address(1)})).error, Error::shut_down);
-  EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/5000")).error(), Error::shut_down);
+  EXPECT_EQ(error_of(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/5000"))), Error::shut_down);
 }
 
 TEST(Listen, RefusesWhatItHasNoTransportFor) {
   SwarmWorld world;
   auto& a = world.add("1.1.1.1");
-  EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/5000/ws")).error(), Error::no_transport);
-  EXPECT_EQ(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/4001")).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/5000/ws"))), Error::no_transport);
+  EXPECT_EQ(error_of(a.swarm->listen(parsed("/ip4/0.0.0.0/tcp/4001"))), std::errc::address_in_use);
   EXPECT_THAT(a.swarm->addresses().listening(), ElementsAre(a.address()));
 }
 

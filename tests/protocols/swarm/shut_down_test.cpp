@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/swarm/swarm_world.h"
 
 namespace flaresim::swarm {
@@ -84,7 +85,7 @@ TEST(ShutDown, BeforeAnythingHasRunLeavesNothing) {
   ASSERT_TRUE(dial.done());
   EXPECT_EQ(dial.value().error, Error::shut_down);
   ASSERT_TRUE(accepting.done());
-  EXPECT_EQ(accepting.value().error(), Error::shut_down);
+  EXPECT_EQ(error_of(accepting.value()), Error::shut_down);
   EXPECT_TRUE(ends.a->ended());
 }
 

@@ -1,4 +1,5 @@
 #include "protocols/transport/quic/connection.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/transport/quic_fixture.h"
 
 namespace flaresim::quic {
@@ -126,11 +127,11 @@ TEST_F(QuicTest, AResetEndsBothDirectionsOnBothSides) {
   (*here)->reset(std::errc::timed_out);
   (*here)->reset(std::errc::no_link);
   scheduler.run_for(200ms);
-  EXPECT_EQ(reading_here.value().error(), std::make_error_code(std::errc::timed_out));
-  EXPECT_EQ(reading_there.value().error(), std::make_error_code(std::errc::connection_reset));
-  EXPECT_EQ(run_task(scheduler, (*there)->write(pattern(1))).error(),
+  EXPECT_EQ(error_of(reading_here.value()), std::make_error_code(std::errc::timed_out));
+  EXPECT_EQ(error_of(reading_there.value()), std::make_error_code(std::errc::connection_reset));
+  EXPECT_EQ(error_of(run_task(scheduler, (*there)->write(pattern(1)))),
             std::make_error_code(std::errc::connection_reset));
-  EXPECT_EQ(run_task(scheduler, (*here)->write(pattern(1))).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, (*here)->write(pattern(1)))),
             std::make_error_code(std::errc::timed_out));
   EXPECT_EQ(at_alice->muxed->streams(), 0u);
   EXPECT_EQ(at_bob->muxed->streams(), 0u);
@@ -146,7 +147,7 @@ TEST_F(QuicTest, DroppingAStreamResetsIt) {
   here = io::fail(std::errc::operation_canceled);
   scheduler.run_for(200ms);
   ASSERT_TRUE(reading.done());
-  EXPECT_EQ(reading.value().error(), std::make_error_code(std::errc::connection_reset));
+  EXPECT_EQ(error_of(reading.value()), std::make_error_code(std::errc::connection_reset));
 }
 
 TEST_F(QuicTest, StreamsResetUnreadGiveTheSharedWindowBack) {
@@ -176,7 +177,7 @@ TEST_F(QuicTest, TheStreamLimitIsTheRemotes) {
     ASSERT_TRUE(stream);
     open.push_back(*stream);
   }
-  EXPECT_EQ(run_task(scheduler, at_alice->muxed->open_stream()).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, at_alice->muxed->open_stream())),
             std::make_error_code(std::errc::no_buffer_space));
   echo_at_bob();
   ASSERT_TRUE(run_task(scheduler, write_and_close(open[0], pattern(1))));
@@ -197,11 +198,11 @@ TEST_F(QuicTest, ClosingFailsWhatWaitsHereAndThere) {
   scheduler.run_for(100ms);
   at_alice->muxed->close(std::make_error_code(std::errc::not_connected));
   scheduler.run_for(100ms);
-  EXPECT_EQ(reading_here.value().error(), std::make_error_code(std::errc::not_connected));
-  EXPECT_EQ(reading_there.value().error(), QuicError::closed_by_peer);
-  EXPECT_EQ(accepting_there.value().error(), QuicError::closed_by_peer);
+  EXPECT_EQ(error_of(reading_here.value()), std::make_error_code(std::errc::not_connected));
+  EXPECT_EQ(error_of(reading_there.value()), QuicError::closed_by_peer);
+  EXPECT_EQ(error_of(accepting_there.value()), QuicError::closed_by_peer);
   EXPECT_TRUE(at_bob->muxed->closed());
-  EXPECT_EQ(run_task(scheduler, at_bob->muxed->open_stream()).error(), QuicError::closed_by_peer);
+  EXPECT_EQ(error_of(run_task(scheduler, at_bob->muxed->open_stream())), QuicError::closed_by_peer);
   EXPECT_EQ(alice->endpoint->connections(), 0u);
   EXPECT_EQ(bob->endpoint->connections(), 0u);
 }
@@ -280,7 +281,7 @@ TEST_F(QuicTest, WithoutKeepAliveAnIdleConnectionIsForgotten) {
   scheduler.run_for(2s);
   EXPECT_TRUE(at_alice->muxed->closed());
   EXPECT_TRUE(net.trace.empty());
-  EXPECT_EQ(run_task(scheduler, at_alice->muxed->accept_stream()).error(), QuicError::idle_timeout);
+  EXPECT_EQ(error_of(run_task(scheduler, at_alice->muxed->accept_stream())), QuicError::idle_timeout);
   EXPECT_EQ(alice->endpoint->connections() + bob->endpoint->connections(), 0u);
   EXPECT_EQ(scheduler.armed_timers(), 0u);
 }
@@ -301,7 +302,7 @@ TEST_F(QuicTest, WhenTheRemoteVanishesTheConnectionEndsByItself) {
   connect();
   net.tap = [](const io::Endpoint&, const io::Endpoint&, io::Bytes&) { return false; };
   scheduler.run_for(60s);
-  EXPECT_EQ(run_task(scheduler, at_alice->muxed->accept_stream()).error(), QuicError::idle_timeout);
+  EXPECT_EQ(error_of(run_task(scheduler, at_alice->muxed->accept_stream())), QuicError::idle_timeout);
   EXPECT_EQ(alice->endpoint->connections() + bob->endpoint->connections(), 0u);
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/protocols/security/tls_forger.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/transport/quic_fixture.h"
 
 namespace flaresim::quic {
@@ -14,7 +15,7 @@ TEST_F(QuicTest, ADiallerRefusesAnotherPeer) {
   make_nodes();
   const auto dialled = run_task(
       scheduler, alice->endpoint->dial(bob->endpoint->local(), host_key(7).public_key().peer_id(), 10s));
-  EXPECT_EQ(dialled.error(), security::TlsError::peer_mismatch);
+  EXPECT_EQ(error_of(dialled), security::TlsError::peer_mismatch);
   scheduler.run_for(100ms);
   EXPECT_EQ(alice->endpoint->connections() + bob->endpoint->connections(), 0u);
   EXPECT_THAT(bob->refusals, testing::ElementsAre(make_error_code(QuicError::rejected_by_peer)));
@@ -28,7 +29,7 @@ TEST_F(QuicTest, ADiallerRefusesAServerWithABadCertificate) {
   NodeOptions options;
   options.certificate = security::Certificate{forged.der, forged.private_key};
   bob = make_node(net, "192.0.2.2", 2, options);
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), bob->peer(), 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), bob->peer(), 5s))),
             security::TlsError::bad_host_signature);
   scheduler.run_for(100ms);
   EXPECT_EQ(alice->endpoint->connections() + bob->endpoint->connections(), 0u);
@@ -38,7 +39,7 @@ TEST_F(QuicTest, ADialToNobodyEndsInTime) {
   make_nodes();
   const auto begun = scheduler.now();
   const auto dialled = run_task(scheduler, alice->endpoint->dial(endpoint("192.0.2.9"), {}, 5s));
-  EXPECT_EQ(dialled.error(), std::make_error_code(std::errc::timed_out));
+  EXPECT_EQ(error_of(dialled), std::make_error_code(std::errc::timed_out));
   EXPECT_EQ(scheduler.now() - begun, 5s);
   EXPECT_EQ(alice->endpoint->connections(), 0u);
 }
@@ -50,7 +51,7 @@ TEST_F(QuicTest, ADialCanBeGivenUp) {
   scheduler.run_for(1s);
   (*dial)->reset(std::make_error_code(std::errc::owner_dead));
   scheduler.settle();
-  EXPECT_EQ(dialling.value().error(), std::make_error_code(std::errc::owner_dead));
+  EXPECT_EQ(error_of(dialling.value()), std::make_error_code(std::errc::owner_dead));
   EXPECT_EQ(alice->endpoint->connections(), 0u);
 }
 
@@ -65,9 +66,9 @@ TEST_F(QuicTest, ADialGivenUpTooLateHasItsConnection) {
 
 TEST_F(QuicTest, ADialThatCannotBeSentFailsAtOnce) {
   make_nodes();
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(endpoint("192.0.2.9", 1), {}, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(endpoint("192.0.2.9", 1), {}, 5s))),
             std::make_error_code(std::errc::network_unreachable));
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(endpoint("2001:db8::9"), {}, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(endpoint("2001:db8::9"), {}, 5s))),
             std::make_error_code(std::errc::address_family_not_supported));
   EXPECT_EQ(alice->endpoint->connections(), 0u);
 }
@@ -79,9 +80,9 @@ TEST_F(QuicTest, ClosingTheEndpointEndsDialsAndAccepts) {
   scheduler.run_for(1s);
   alice->endpoint->close();
   scheduler.settle();
-  EXPECT_EQ(dialling.value().error(), std::make_error_code(std::errc::operation_canceled));
-  EXPECT_EQ(accepting.value().error(), std::make_error_code(std::errc::operation_canceled));
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(endpoint("192.0.2.9"), {}, 5s)).error(),
+  EXPECT_EQ(error_of(dialling.value()), std::make_error_code(std::errc::operation_canceled));
+  EXPECT_EQ(error_of(accepting.value()), std::make_error_code(std::errc::operation_canceled));
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(endpoint("192.0.2.9"), {}, 5s))),
             std::make_error_code(std::errc::operation_canceled));
   EXPECT_EQ(scheduler.armed_timers(), 0u);
 }
@@ -120,7 +121,8 @@ TEST_F(QuicTest, UnderLoadNewcomersProveTheirAddress) {
   EXPECT_EQ(bob->endpoint->counters().retries, 1u);
 
   scheduler.run_for(20s);
-  for (const auto& dial : stuck) EXPECT_EQ(dial.value().error(), std::make_error_code(std::errc::timed_out));
+  for (const auto& dial : stuck)
+    EXPECT_EQ(error_of(dial.value()), std::make_error_code(std::errc::timed_out));
   EXPECT_EQ(bob->endpoint->connections(), 1u);
   net.tap = nullptr;
   const auto later = run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), {}, 3s));
@@ -135,9 +137,9 @@ TEST_F(QuicTest, AtTheLimitOfConnectionsDiallersAreRefused) {
   bob = make_node(net, "192.0.2.2", 2, {one});
   alice = make_node(net, "192.0.2.1", 1);
   connect();
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), {}, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), {}, 5s))),
             QuicError::refused_by_peer);
-  EXPECT_EQ(run_task(scheduler, bob->endpoint->dial(alice->endpoint->local(), {}, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, bob->endpoint->dial(alice->endpoint->local(), {}, 5s))),
             std::make_error_code(std::errc::no_buffer_space));
   EXPECT_EQ(bob->endpoint->counters().refused, 1u);
 }
@@ -151,7 +153,7 @@ TEST_F(QuicTest, WhenNobodyAcceptsTheBacklogIsTheLimit) {
   auto second = run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), {}, 5s));
   scheduler.run_for(200ms);
   EXPECT_FALSE(first->muxed->closed());
-  EXPECT_EQ(run_task(scheduler, second->muxed->accept_stream()).error(), QuicError::refused_by_peer);
+  EXPECT_EQ(error_of(run_task(scheduler, second->muxed->accept_stream())), QuicError::refused_by_peer);
 }
 
 TEST_F(QuicTest, APeerThatHasForgottenTheConnectionEndsIt) {
@@ -169,7 +171,7 @@ TEST_F(QuicTest, APeerThatHasForgottenTheConnectionEndsIt) {
   scheduler.run_for(200ms);
   EXPECT_EQ(bob->endpoint->counters().stateless_resets, 1u);
   EXPECT_TRUE(at_alice->muxed->closed());
-  EXPECT_EQ(run_task(scheduler, at_alice->muxed->accept_stream()).error(), QuicError::stateless_reset);
+  EXPECT_EQ(error_of(run_task(scheduler, at_alice->muxed->accept_stream())), QuicError::stateless_reset);
 }
 
 // --- Hole punching: both behind a NAT that lets in only whom its inside has written to.
@@ -209,7 +211,7 @@ struct QuicPunch : QuicTest {
 };
 
 TEST_F(QuicPunch, WithoutHelpNothingGetsThrough) {
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(endpoint("203.0.113.2"), {}, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(endpoint("203.0.113.2"), {}, 5s))),
             std::make_error_code(std::errc::timed_out));
   EXPECT_GE(net.nat("203.0.113.2").dropped(), 2u);
 }

@@ -3,6 +3,7 @@
 #include "protocols/transport/quic/engine.h"
 #include "protocols/transport/quic/tokens.h"
 #include "tests/protocols/security/tls_forger.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/transport/quic_fixture.h"
 #include "tests/protocols/transport/raw_quic_client.h"
 
@@ -241,7 +242,7 @@ TEST_F(QuicMalformed, DatagramsDamagedOnTheWayAreLostOnes) {
 
 TEST_F(QuicMalformed, TheCertificateOfAnotherPeer) {
   const auto carol = host_key(7).public_key().peer_id();
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), carol, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), carol, 5s))),
             TlsError::peer_mismatch);
   scheduler.run_for(100ms);
   EXPECT_THAT(bob->refusals, ElementsAre(make_error_code(QuicError::rejected_by_peer)));
@@ -297,7 +298,7 @@ TEST_F(QuicMalformed, AServerOfOtherVersionsEndsTheDial) {
     net.inject(bob->endpoint->local(), from, answer);
     return false;
   };
-  EXPECT_EQ(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), {}, 5s)).error(),
+  EXPECT_EQ(error_of(run_task(scheduler, alice->endpoint->dial(bob->endpoint->local(), {}, 5s))),
             QuicError::version_negotiation);
   EXPECT_EQ(alice->endpoint->connections(), 0u);
   net.tap = nullptr;
