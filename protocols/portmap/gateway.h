@@ -34,6 +34,11 @@ struct Lease {
   io::Duration lifetime{};  ///< zero: permanent
 };
 
+/// What NAT-PMP and PCP say of a mapping that there is: where both are zero, it was removed (RFC 6886 §3.4, RFC 6887 §15).
+inline bool is_granted(const Lease& lease) {
+  return lease.outside_port != 0 && lease.lifetime != io::Duration::zero();
+}
+
 /// A gateway that maps ports, by one of the protocols. Every call ends by itself, within a time of its own.
 class Gateway {
  public:
@@ -56,7 +61,8 @@ using SessionPtr = std::shared_ptr<Session>;
 using GatewayPtr = std::shared_ptr<Gateway>;
 
 /// Each looks for a gateway that speaks its protocol, no longer than `limit`. Error::no_gateway. Closing the session
-/// (inbox.h) ends the search and all calls to what it found. RFC 6886; RFC 6887; UPnP Device Architecture 1.1 with InternetGatewayDevice:1 and :2.
+/// (inbox.h) ends the search and all calls to what it found. RFC 6886; RFC 6887; UPnP Device Architecture 1.1 with
+/// InternetGatewayDevice:1 and :2.
 io::Task<io::Result<GatewayPtr>> find_nat_pmp(SessionPtr session, io::Duration limit);
 io::Task<io::Result<GatewayPtr>> find_pcp(SessionPtr session, io::Duration limit);
 io::Task<io::Result<GatewayPtr>> find_igd(SessionPtr session, io::Duration limit);

@@ -37,7 +37,7 @@ io::Task<io::Result<HttpAnswer>> read_answer(io::StreamSocket& socket) {
     const auto count = co_await socket.read(buffer);
     if (!count) co_return tl::unexpected(count.error());
     if (*count == 0) {
-      parser.put_eof(error);
+      if (parser.got_some()) parser.put_eof(error);
       if (error || !parser.is_done()) co_return io::fail(Error::malformed_answer);
       break;
     }

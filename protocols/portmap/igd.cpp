@@ -157,7 +157,7 @@ class IgdGateway final : public Gateway {
     if (any) {
       const std::string text = result_of(*answer, "NewReservedPort");
       const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), lease.outside_port);
-      if (error != std::errc() || rest != text.data() + text.size())
+      if (error != std::errc() || rest != text.data() + text.size() || lease.outside_port == 0)
         co_return io::fail(Error::malformed_answer);
     }
     co_return lease;

@@ -64,8 +64,10 @@ class NatPmpGateway final : public Gateway {
         co_await call(map_request(transport, inside_port, wanted, static_cast<std::uint32_t>(seconds)),
                       map_answer_bytes, call_limit);
     if (!answer) co_return tl::unexpected(answer.error());
-    if (load_big_u16(&(*answer)[8]) != inside_port) co_return io::fail(Error::malformed_answer);
-    co_return Lease{load_big_u16(&(*answer)[10]), std::chrono::seconds(load_big_u32(&(*answer)[12]))};
+    const Lease lease{load_big_u16(&(*answer)[10]), std::chrono::seconds(load_big_u32(&(*answer)[12]))};
+    if (load_big_u16(&(*answer)[8]) != inside_port || !is_granted(lease))
+      co_return io::fail(Error::malformed_answer);
+    co_return lease;
   }
 
   io::Task<io::Result<>> unmap(Transport transport, std::uint16_t inside_port, std::uint16_t) override {

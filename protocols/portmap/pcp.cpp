@@ -103,11 +103,13 @@ class PcpGateway final : public Gateway {
     const auto answer = co_await call(
         map_request(transport, inside_port, wanted, static_cast<std::uint32_t>(seconds)), call_limit);
     if (!answer) co_return tl::unexpected(answer.error());
+    const Lease lease{load_big_u16(&(*answer)[42]), std::chrono::seconds(load_big_u32(&(*answer)[4]))};
+    if (!is_granted(lease)) co_return io::fail(Error::malformed_answer);
     ip::address_v6::bytes_type bytes;
     std::copy_n(answer->begin() + 44, bytes.size(), bytes.begin());
     const ip::address_v6 outside(bytes);
     if (outside.is_v4_mapped()) address_ = ip::make_address_v4(ip::v4_mapped, outside);
-    co_return Lease{load_big_u16(&(*answer)[42]), std::chrono::seconds(load_big_u32(&(*answer)[4]))};
+    co_return lease;
   }
 
   io::Task<io::Result<>> unmap(Transport transport, std::uint16_t inside_port,

@@ -16,6 +16,8 @@ namespace {
 constexpr std::uint16_t first_random_port = 10000;
 constexpr std::uint16_t last_random_port = 65534;
 constexpr int random_tries = 3;
+// Leases may be shorter than asked for: they are renewed half-way (RFC 6886 §3.3), but not more often (RFC 6887 §11.2.1).
+constexpr io::Duration shortest_renewal = std::chrono::seconds(4);
 
 using Key = std::pair<Transport, std::uint16_t>;
 
@@ -155,7 +157,12 @@ io::Task<bool> PortMapper::State::renew(Ptr self, Key key) {
   const auto lease = co_await ask_for(self, key);
   Port& port = self->ports.at(key);
   port.mapped = lease.has_value();
-  if (lease) port.outside_port = lease->outside_port;
+  if (lease) {
+    port.outside_port = lease->outside_port;
+    if (lease->lifetime > io::Duration::zero()) {
+      port.renew_at = std::min(port.renew_at, self->now() + std::max(lease->lifetime / 2, shortest_renewal));
+    }
+  }
   co_return lease.has_value();
 }
 
