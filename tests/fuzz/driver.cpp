@@ -105,7 +105,10 @@ int replay(const char* path) {
 
 }  // namespace
 
-extern "C" const char* __asan_default_options() { return "handle_abort=1"; }  // so that the input is kept
+// So that the input is kept. The runtime finds it by name.
+extern "C" __attribute__((visibility("default"))) const char* __asan_default_options() {
+  return "handle_abort=1";
+}
 
 extern "C" void __sanitizer_cov_trace_pc() {
   const auto here = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));

@@ -1,15 +1,11 @@
 // Raw bytes against all that reads them beside the NAT itself: translators without state (464XLAT, NAT64, NPTv6,
 // DS-Lite), the notation, and the services of a gateway (NAT-PMP, PCP, UPnP IGD).
-//
-// An input is the kind (1 byte) and messages, each with its length (2 bytes) before it.
 
 #include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
-#include <map>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,12 +17,12 @@
 #include "sim/nat/npt66.h"
 #include "sim/nat/softwire.h"
 #include "sim/nat/translate46.h"
-
-using Bytes = std::vector<std::uint8_t>;
+#include "tests/fuzz/gateway_input.h"
 
 namespace {
 
 using namespace flaresim;
+using fuzz::Bytes, fuzz::Ports, fuzz::messages_of, fuzz::to_input;
 
 nat::Address v6(std::uint8_t net, std::uint8_t host) {
   nat::Address address{0x20, 0x01, 0x0d, 0xb8, net};
@@ -80,20 +76,6 @@ class Stopped final : public io::Scheduler {
   io::TimerId armed_{};
 };
 
-class Ports final : public gateway::Forwarder {
- public:
-  io::Result<> open(gateway::Transport transport, std::uint16_t port, const io::Endpoint&) override {
-    if (!open_.emplace(std::pair(transport, port), true).second)
-      return tl::unexpected(make_error_code(std::errc::address_in_use));
-    return {};
-  }
-  void close(gateway::Transport transport, std::uint16_t port) override { open_.erase({transport, port}); }
-  io::IpAddress outside_address() const override { return boost::asio::ip::make_address("198.51.100.1"); }
-
- private:
-  std::map<std::pair<gateway::Transport, std::uint16_t>, bool> open_;
-};
-
 void serve(const std::vector<Bytes>& messages, unsigned kind) {
   Stopped clock;
   Ports ports;
@@ -127,26 +109,11 @@ void serve(const std::vector<Bytes>& messages, unsigned kind) {
   }
 }
 
-Bytes of(std::uint8_t kind, const std::vector<std::string>& messages) {
-  Bytes input{kind};
-  for (const auto& message : messages) {
-    input.push_back(static_cast<std::uint8_t>(message.size() >> 8));
-    input.push_back(static_cast<std::uint8_t>(message.size()));
-    input.insert(input.end(), message.begin(), message.end());
-  }
-  return input;
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  std::vector<Bytes> messages;
-  for (std::span<const std::uint8_t> left(data + 1, size - 1); left.size() >= 2;) {
-    const std::size_t length = std::min<std::size_t>(left[0] * 256u + left[1], left.size() - 2);
-    messages.emplace_back(left.begin() + 2, left.begin() + 2 + static_cast<long>(length));
-    left = left.subspan(2 + length);
-  }
+  const auto messages = messages_of({data, size});
   const unsigned kind = data[0] % 10;
   if (kind >= 6) {
     serve(messages, kind - 6);
@@ -170,13 +137,14 @@ std::vector<Bytes> first_inputs() {
   const std::string soap =
       "\0<s:Envelope><s:Body><u:AddPortMapping><NewRemoteHost></NewRemoteHost><NewExternalPort>80</NewExternalPort><NewProtocol>TCP</NewProtocol><NewInternalPort>80</NewInternalPort><NewInternalClient>192.168.1.10</NewInternalClient><NewEnabled>1</NewEnabled><NewPortMappingDescription>x</NewPortMappingDescription><NewLeaseDuration>60</NewLeaseDuration></u:AddPortMapping></s:Body></s:Envelope>"s;
   std::vector<Bytes> all;
-  for (std::uint8_t kind = 0; kind < 5; ++kind) all.push_back(of(kind, {v4, ip6, v4 + "x", ip6 + "x"}));
-  all.push_back(of(5, {"EIM/APDF/random,udp_timeout=30s,allowed_ports=80+443",
-                       "APDM/ADF,port_range=1-2,ipv6_udp_filtering=EIF"}));
-  all.push_back(of(6, {"\0\0"s, "\0\1\0\0\0\x50\0\x50\0\0\0\x3c"s,
-                       "\2\1\0\0\0\0\0\x3c"s + std::string(16, '\0') + std::string(36, '\1')}));
-  all.push_back(of(8, {"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: "
-                       "2\r\nST: ssdp:all\r\n\r\n"}));
-  all.push_back(of(9, {soap}));
+  for (std::uint8_t kind = 0; kind < 5; ++kind) all.push_back(to_input(kind, {v4, ip6, v4 + "x", ip6 + "x"}));
+  all.push_back(to_input(5, {"EIM/APDF/random,udp_timeout=30s,allowed_ports=80+443",
+                             "APDM/ADF,port_range=1-2,ipv6_udp_filtering=EIF"}));
+  all.push_back(to_input(6, {"\0\0"s, "\0\1\0\0\0\x50\0\x50\0\0\0\x3c"s,
+                             "\2\1\0\0\0\0\0\x3c"s + std::string(16, '\0') + std::string(36, '\1')}));
+  all.push_back(
+      to_input(8, {"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: "
+                   "2\r\nST: ssdp:all\r\n\r\n"}));
+  all.push_back(to_input(9, {soap}));
   return all;
 }
