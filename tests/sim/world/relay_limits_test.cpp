@@ -61,8 +61,8 @@ struct RelayedPair : testing::Test {
   RelayedPair() {
     auto& b = world.b();
     run(connect(b));
-    EXPECT_TRUE(
-        run(b.node->relay_client().reserve(world.relay().node->id(), world.addresses_of(world.relay(), world::Transport::tcp))));
+    EXPECT_TRUE(run(b.node->relay_client().reserve(
+        world.relay().node->id(), world.addresses_of(world.relay(), world::Transport::tcp))));
     run(connect(world.a()));
     world.simulation().run_for(5s);
   }
@@ -81,7 +81,8 @@ struct RelayedPair : testing::Test {
   }
   io::Task<swarm::ConnectionPtr> connect(world::Machine& peer) {
     auto& relay = world.relay();
-    swarm::DialRequest request{relay.node->id(), world.addresses_of(relay, world::Transport::tcp), false, std::nullopt, {}};
+    swarm::DialRequest request{
+        relay.node->id(), world.addresses_of(relay, world::Transport::tcp), false, std::nullopt, {}};
     auto report = co_await peer.node->swarm().dial(std::move(request));
     co_return report.connection;
   }
