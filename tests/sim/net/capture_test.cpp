@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/net/nat_box.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -108,11 +109,11 @@ struct CapturedWorld : SmallWorld {
     EXPECT_TRUE(client->send_to(io::as_bytes("closed port"), at("203.0.113.1", 54)));
     EXPECT_TRUE(client6->send_to(io::as_bytes("closed port"), at("2001:db8:5::1", 54)));
     const auto unsolicited = s.dial(at("198.51.100.1", 1), std::nullopt).value();
-    EXPECT_EQ(run(connect(unsolicited)).error(), std::errc::host_unreachable);
+    EXPECT_EQ(error_of(run(connect(unsolicited))), std::errc::host_unreachable);
     const auto unsolicited6 = s.dial(at("2001:db8:a::10", 1), std::nullopt).value();
-    EXPECT_EQ(run(connect(unsolicited6)).error(), std::errc::host_unreachable);
+    EXPECT_EQ(error_of(run(connect(unsolicited6))), std::errc::host_unreachable);
     const auto refused = a.dial(at("203.0.113.1", 1), std::nullopt).value();
-    EXPECT_EQ(run(connect(refused)).error(), std::errc::connection_refused);
+    EXPECT_EQ(error_of(run(connect(refused))), std::errc::connection_refused);
     v4->reset();
     v6->reset();
     simulation.run_for(1s);

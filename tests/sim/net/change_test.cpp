@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/net/nat_box.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -109,7 +110,7 @@ TEST(Change, AnotherOutsideAddressTakesOverAndTheOldOneIsNobodys) {
 
 TEST(Change, AnAddressThatAnotherSiteHoldsIsRefused) {
   Home world;
-  EXPECT_EQ(world.internet.readdress(world.site, {ip("203.0.113.1")}).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(world.internet.readdress(world.site, {ip("203.0.113.1")})), std::errc::address_in_use);
   EXPECT_TRUE(world.ask());
 }
 
@@ -159,7 +160,7 @@ TEST(Change, TheInnerBoxOfTwoMayGetAnotherAddressFromTheOuter) {
   ASSERT_TRUE(inner.attach(world.a.port(), {ip("192.168.1.10")}, lan));
   ASSERT_TRUE(world.ask());
   inner.change_address({ip("192.168.1.3")});
-  EXPECT_EQ(world.box.readdress(world.a.port(), {ip("192.168.1.3")}).error(), std::errc::not_connected);
+  EXPECT_EQ(error_of(world.box.readdress(world.a.port(), {ip("192.168.1.3")})), std::errc::not_connected);
   ASSERT_TRUE(world.box.readdress(inner.outside(), {ip("192.168.1.3")}));
   EXPECT_TRUE(world.reaches(world.ask().value()));
 }

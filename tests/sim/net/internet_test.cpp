@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -71,9 +72,9 @@ TEST(Internet, AddressesAreHeldByOneSite) {
     const Site site{.name = "second", .region = region, .link = {}, .addresses = {ip(address)}};
     return path.internet.attach(second, site);
   };
-  EXPECT_EQ(attach("192.0.2.1", 0).error(), std::errc::address_in_use);
-  EXPECT_EQ(attach("2001:db8:a::2", 0).error(), std::errc::address_in_use);  // the same /64
-  EXPECT_EQ(attach("192.0.2.3", 1).error(), std::errc::invalid_argument);
+  EXPECT_EQ(error_of(attach("192.0.2.1", 0)), std::errc::address_in_use);
+  EXPECT_EQ(error_of(attach("2001:db8:a::2", 0)), std::errc::address_in_use);  // the same /64
+  EXPECT_EQ(error_of(attach("192.0.2.3", 1)), std::errc::invalid_argument);
   EXPECT_TRUE(attach("2001:db8:a:1::2", 0));
 }
 

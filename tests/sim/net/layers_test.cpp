@@ -11,6 +11,7 @@
 #include "sim/net/nat_address.h"
 #include "sim/net/nat_box.h"
 #include "sim/net/stateless_box.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -92,13 +93,13 @@ TEST(Nat64, NativeIpv6PassesThePhonesClatAndTheCarriersFirewall) {
   MobileNetwork world;
   world.expect_connection(world.phone, at("2001:db8:5::1", 443), ip("2001:db8:64::7"));
   const auto uninvited = world.s.dial(at("2001:db8:64::7", 443), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(uninvited)).error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(world.run(connect(uninvited))), std::errc::timed_out);
 }
 
 TEST(Nat64, ARefusalCrossesIt) {
   MobileNetwork world;
   const auto refused = world.bare.dial(at("64:ff9b::203.0.113.1", 9), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(refused)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(refused))), std::errc::connection_refused);
 }
 
 TEST(Nat64, AnIcmpErrorCrossesItAndFindsTheDialler) {
@@ -106,9 +107,9 @@ TEST(Nat64, AnIcmpErrorCrossesItAndFindsTheDialler) {
   auto prohibiting = nat::parse_behaviour("EIM/APDF/preserve,tcp_unsolicited=icmp").value();
   world.home.set_behaviour(prohibiting);
   const auto direct = world.bare.dial(at("64:ff9b::198.51.100.1", 443), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(direct)).error(), std::errc::host_unreachable);
+  EXPECT_EQ(error_of(world.run(connect(direct))), std::errc::host_unreachable);
   const auto by_clat = world.phone.dial(at("198.51.100.1", 443), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(by_clat)).error(), std::errc::host_unreachable);
+  EXPECT_EQ(error_of(world.run(connect(by_clat))), std::errc::host_unreachable);
 }
 
 TEST(Nat64, APhoneBehindItPunchesToAnIpv4Home) {
@@ -191,7 +192,7 @@ TEST(Npt66, AHomeBehindItHasAnotherPrefixOutsideAndAFirewallOfItsOwn) {
   ASSERT_TRUE(world.run(write_text(accepted, "hello")));
   EXPECT_EQ(world.run(read_text(dialled, 5)).value(), "hello");
   const auto uninvited = s.dial(at("2001:db8:1:d550::1234", 4002), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(uninvited)).error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(world.run(connect(uninvited))), std::errc::timed_out);
 }
 
 // VPN
@@ -248,7 +249,7 @@ TEST(NatBox, ADelayedAnswerComesAtItsTime) {
   world.plug(box.outside(), "home", {ip("198.51.100.1")});
   auto& s = world.add_host("s", {ip("203.0.113.1")});
   const auto dialled = s.dial(at("198.51.100.1", 4001), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(dialled)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(dialled))), std::errc::connection_refused);
   EXPECT_EQ(world.simulation.now(), t0 + 50ms + 6s + 50ms);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/net/nat_box.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -122,7 +123,7 @@ TEST(Multihomed, AConnectionIsAcceptedOnEitherLineAndStaysOnIt) {
 TEST(Multihomed, ARefusalComesFromTheAddressThatWasDialled) {
   TwoLines world;
   const auto dialled = world.s.dial(at("198.51.100.1", 9), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(dialled)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(dialled))), std::errc::connection_refused);
 }
 
 TEST(Multihomed, APortUnreachableComesFromTheAddressThatWasAsked) {
@@ -242,13 +243,13 @@ TEST(Move, ASocketBoundToTheOldAddressCannotSend) {
   TwoNetworks world;
   Mailbox bound(world, world.a, at("192.168.1.10", 5000));
   world.move();
-  EXPECT_EQ(bound.socket->send_to(io::as_bytes("ask"), at("203.0.113.1", 53)).error(),
+  EXPECT_EQ(error_of(bound.socket->send_to(io::as_bytes("ask"), at("203.0.113.1", 53))),
             std::errc::network_unreachable);
 }
 
 TEST(Move, AFamilyThatTheHostDidNotHaveWorksAtOnce) {
   TwoNetworks world;
-  EXPECT_EQ(world.a.bind(at("::", 0)).error(), std::errc::address_not_available);
+  EXPECT_EQ(error_of(world.a.bind(at("::", 0))), std::errc::address_not_available);
   world.move();
   auto listener = world.s.listen(at("::", 443)).value();
   const auto dialled = world.a.dial(at("2001:db8:5::1", 443), std::nullopt).value();
@@ -266,7 +267,7 @@ TEST(Move, ATcpConnectionSaysNothingAndTimesOut) {
   EXPECT_FALSE(world.try_run(read_some(dialled), 5min));
   const auto failed = world.try_run(read_some(dialled), 1h);
   ASSERT_TRUE(failed);
-  EXPECT_EQ(failed->error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(*failed), std::errc::timed_out);
 }
 
 TEST(Move, ATcpConnectionRecoversWhenTheAddressComesBack) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -64,7 +65,7 @@ TEST(NatBox, AGroupIsHeardByItsMembersInTheLanOnly) {
   auto member = neighbour.bind(at("0.0.0.0", 1900)).value();
   auto none = deaf.bind(at("0.0.0.0", 1900)).value();
   ASSERT_TRUE(member->join(ip("239.255.255.250")));
-  EXPECT_EQ(member->join(ip("192.168.1.11")).error(), std::errc::invalid_argument);
+  EXPECT_EQ(error_of(member->join(ip("192.168.1.11"))), std::errc::invalid_argument);
 
   ASSERT_TRUE(sender->send_to(io::as_bytes("who"), at("239.255.255.250", 1900)));
   const auto heard = world.run(receive_one(*member));
@@ -140,24 +141,24 @@ TEST(NatBox, EveryVerdictIsSeenWithThePacketAsItArrived) {
 TEST(NatBox, ARefusingRouterFailsTheDialAtOnce) {
   TwoHomes world("EIM/APDF/preserve,tcp_unsolicited=reset");
   const auto dialled = world.s.dial(at("198.51.100.1", 4001), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(dialled)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(dialled))), std::errc::connection_refused);
   EXPECT_EQ(world.simulation.now(), t0 + 100ms);
 }
 
 TEST(NatBox, AnIcmpAnswerFailsTheDialAsUnreachable) {
   TwoHomes world("EIM/APDF/preserve,tcp_unsolicited=icmp");
   const auto v4 = world.s.dial(at("198.51.100.1", 4001), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(v4)).error(), std::errc::host_unreachable);
+  EXPECT_EQ(error_of(world.run(connect(v4))), std::errc::host_unreachable);
   EXPECT_EQ(world.simulation.now(), t0 + 100ms);
   const auto v6 = world.s.dial(at("2001:db8:a::10", 4001), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(v6)).error(), std::errc::host_unreachable);
+  EXPECT_EQ(error_of(world.run(connect(v6))), std::errc::host_unreachable);
   EXPECT_EQ(world.simulation.now(), t0 + 200ms);
 }
 
 TEST(NatBox, AnIcmpErrorFromOutsideFindsTheDiallerInside) {
   TwoHomes world("EIM/APDF/preserve,tcp_unsolicited=icmp");
   const auto dialled = world.a.dial(at("198.51.100.2", 4001), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(dialled)).error(), std::errc::host_unreachable);
+  EXPECT_EQ(error_of(world.run(connect(dialled))), std::errc::host_unreachable);
   EXPECT_EQ(world.simulation.now(), t0 + 102ms);
 }
 
@@ -191,7 +192,7 @@ TEST(NatBox, BoxesNest) {
 TEST(NatBox, AnAddressIsHeldByOnePort) {
   TwoHomes world;
   Host second(world.simulation, {ip("192.168.1.10")}, world.random.derive("second"));
-  EXPECT_EQ(world.box_a.attach(second.port(), second.addresses(), lan).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(world.box_a.attach(second.port(), second.addresses(), lan)), std::errc::address_in_use);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -42,8 +43,7 @@ constexpr std::uint32_t irs = 0x9000'0000;  // where the peer begins, in the upp
 
 TEST_F(TcpSegments, SynsAreRepeatedAfterOneThreeSevenSecondsAndGivenUpAfter127) {
   const auto socket = dial();
-  std::error_code why = world.run(connect(socket)).error();
-  EXPECT_EQ(why, std::errc::timed_out);
+  EXPECT_EQ(error_of(world.run(connect(socket))), std::errc::timed_out);
   EXPECT_EQ(world.simulation.now(), t0 + 127s);
   std::vector<io::Duration> sent;
   for (const auto& each : peer.received) {
@@ -75,7 +75,7 @@ TEST_F(TcpSegments, AGivenUpDialPutsNothingOnTheWire) {
   const auto socket = dial();
   syn_of_dial();
   socket->reset(std::errc::operation_canceled);
-  EXPECT_EQ(world.run(connect(socket)).error(), std::errc::operation_canceled);
+  EXPECT_EQ(error_of(world.run(connect(socket))), std::errc::operation_canceled);
   world.simulation.run_for(200s);
   EXPECT_EQ(peer.received.size(), 1u);
   EXPECT_EQ(world.host.tcp_connections(), 0u);
@@ -125,7 +125,7 @@ TEST_F(TcpSegments, InSynSentAResetThatAcknowledgesSomethingElseIsIgnored) {
   peer_sends(tcp_rst | tcp_ack, 0, iss + 2);
   EXPECT_EQ(peer.received.size(), 1u);
   peer_sends(tcp_rst | tcp_ack, 0, iss + 1);
-  EXPECT_EQ(world.run(connect(socket)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(socket))), std::errc::connection_refused);
 }
 
 TEST_F(TcpSegments, InSynSentAWrongAcknowledgementIsAnsweredWithItsReset) {
@@ -219,7 +219,7 @@ TEST_F(TcpSimultaneous, AResetCountsAtTheExpectedNumberOnly) {
   EXPECT_EQ(peer.received.size(), answers);
   EXPECT_EQ(world.host.tcp_connections(), 1u);
   peer_sends(tcp_rst, irs + 1);
-  EXPECT_EQ(world.run(connect(socket)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(socket))), std::errc::connection_refused);
 }
 
 TEST_F(TcpSimultaneous, TheSynAckIsWhatIsRepeated) {
@@ -313,7 +313,7 @@ TEST_F(TcpEstablished, AResetInTheWindowButNotNextIsQuestioned) {
 
 TEST_F(TcpEstablished, AResetAtTheNextNumberEndsIt) {
   peer_sends(tcp_rst, irs + 1);
-  EXPECT_EQ(world.run(read_some(socket)).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(world.run(read_some(socket))), std::errc::connection_reset);
   EXPECT_EQ(world.host.tcp_connections(), 0u);
 }
 
@@ -357,7 +357,7 @@ TEST_F(TcpEstablished, AFinIsRepeatedWithDoublingIntervalsAndGivenUp) {
     const auto previous = peer.received[i - 1].at - peer.received[i - 2].at;
     EXPECT_EQ(interval, previous * 2);
   }
-  EXPECT_EQ(world.run(read_some(socket)).error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(world.run(read_some(socket))), std::errc::timed_out);
   EXPECT_EQ(world.host.tcp_connections(), 0u);
 }
 

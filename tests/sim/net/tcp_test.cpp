@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::net {
@@ -82,7 +83,7 @@ TEST_P(TcpFamily, OnePortListensDialsThriceAndAccepts) {
   const auto to_b = world.a.dial(of_b(4001), 4001).value();
   const auto to_c = world.a.dial(of_c, 4001).value();
   const auto to_d = world.a.dial(of_d, 4001).value();
-  EXPECT_EQ(world.a.dial(of_b(4001), 4001).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(world.a.dial(of_b(4001), 4001)), std::errc::address_in_use);
   const auto from_b = world.b.dial(of_a(4001), std::nullopt).value();
   for (const auto& socket : {to_b, to_c, to_d, from_b}) ASSERT_TRUE(world.run(connect(socket)));
   const auto accepted = world.run(accept_one(*listens_a));
@@ -94,7 +95,7 @@ TEST_P(TcpFamily, OnePortListensDialsThriceAndAccepts) {
 
 TEST_P(TcpFamily, AClosedPortRefusesInOneRoundTrip) {
   const auto dialled = world.a.dial(of_b(4001), std::nullopt).value();
-  EXPECT_EQ(world.run(connect(dialled)).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(world.run(connect(dialled))), std::errc::connection_refused);
   EXPECT_EQ(world.simulation.now(), t0 + 100ms);
   EXPECT_EQ(world.a.tcp_connections(), 0u);
   EXPECT_EQ(world.b.tcp_connections(), 0u);
@@ -106,7 +107,7 @@ TEST_P(TcpFamily, TheEndOfOneDirectionLeavesTheOther) {
   const auto accepted = world.run(accept_one(*listener));
   ASSERT_TRUE(world.run(write_text(dialled, "last words")));
   ASSERT_TRUE(world.run(finish(dialled)));
-  EXPECT_EQ(world.run(write_text(dialled, "x")).error(), std::errc::broken_pipe);
+  EXPECT_EQ(error_of(world.run(write_text(dialled, "x"))), std::errc::broken_pipe);
   EXPECT_EQ(world.run(read_text(accepted, 10)).value(), "last words");
   EXPECT_EQ(world.run(read_some(accepted)).value(), 0u);
   ASSERT_TRUE(world.run(write_text(accepted, std::string(300'000, 'r'))));
@@ -123,9 +124,9 @@ TEST_P(TcpFamily, AResetReachesTheOtherEndAndFreesThePortsAtOnce) {
   const auto first = world.a.dial(of_b(4001), 4001).value();
   const auto accepted = world.run(accept_one(*listener));
   first->reset(std::errc::owner_dead);
-  EXPECT_EQ(world.run(read_some(first)).error(), std::errc::owner_dead);
+  EXPECT_EQ(error_of(world.run(read_some(first))), std::errc::owner_dead);
   const auto second = world.a.dial(of_b(4001), 4001).value();
-  EXPECT_EQ(world.run(read_some(accepted)).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(world.run(read_some(accepted))), std::errc::connection_reset);
   ASSERT_TRUE(world.run(connect(second)));
 }
 
@@ -234,19 +235,19 @@ TEST(Tcp, ALossAfterManyIdlePingsIsRepairedWithinOneRetransmissionTimeout) {
 
 TEST(Tcp, AnAddressOfOnesOwnIsUnreachable) {
   Pair world;
-  EXPECT_EQ(world.a.dial(at("192.0.2.1", 4001), std::nullopt).error(), std::errc::network_unreachable);
-  EXPECT_EQ(world.a.dial(at("127.0.0.1", 4001), std::nullopt).error(), std::errc::network_unreachable);
-  EXPECT_EQ(world.a.dial(at("::1", 4001), std::nullopt).error(), std::errc::network_unreachable);
-  EXPECT_EQ(world.a.dial(at("2001:db8:a::1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+  EXPECT_EQ(error_of(world.a.dial(at("192.0.2.1", 4001), std::nullopt)), std::errc::network_unreachable);
+  EXPECT_EQ(error_of(world.a.dial(at("127.0.0.1", 4001), std::nullopt)), std::errc::network_unreachable);
+  EXPECT_EQ(error_of(world.a.dial(at("::1", 4001), std::nullopt)), std::errc::network_unreachable);
+  EXPECT_EQ(error_of(world.a.dial(at("2001:db8:a::1", 4001), std::nullopt)), std::errc::network_unreachable);
   auto& only_v4 = world.add_host("c", {ip("192.0.2.3")});
-  EXPECT_EQ(only_v4.dial(at("2001:db8:a::1", 4001), std::nullopt).error(), std::errc::network_unreachable);
+  EXPECT_EQ(error_of(only_v4.dial(at("2001:db8:a::1", 4001), std::nullopt)), std::errc::network_unreachable);
 }
 
 TEST(Tcp, AListenersPortIsItsOwn) {
   Pair world;
   auto first = world.a.listen(at("0.0.0.0", 4001)).value();
-  EXPECT_EQ(world.a.listen(at("0.0.0.0", 4001)).error(), std::errc::address_in_use);
-  EXPECT_EQ(world.a.listen(at("192.0.2.77", 4002)).error(), std::errc::address_not_available);
+  EXPECT_EQ(error_of(world.a.listen(at("0.0.0.0", 4001))), std::errc::address_in_use);
+  EXPECT_EQ(error_of(world.a.listen(at("192.0.2.77", 4002))), std::errc::address_not_available);
   auto chosen = world.a.listen(at("0.0.0.0", 0)).value();
   EXPECT_GE(chosen->local().port, 32768);
   first->close();
@@ -260,7 +261,7 @@ TEST(Tcp, AClosedListenerEndsItsAccept) {
   const auto accepted = [](io::Listener& at) -> io::Task<io::Result<std::shared_ptr<io::StreamSocket>>> {
     co_return co_await at.accept();
   };
-  EXPECT_EQ(world.run(accepted(*listener)).error(), std::errc::operation_canceled);
+  EXPECT_EQ(error_of(world.run(accepted(*listener))), std::errc::operation_canceled);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "protocols/io/stream.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/os/real_world.h"
 
 namespace flaresim::os {
@@ -18,10 +19,9 @@ class RealNetworkTest : public RealWorld {
     buffer.resize(run(stream.read(buffer)).value());
     return buffer;
   }
-  std::error_code read_error(io::Stream& stream) {
+  Failure read_error(io::Stream& stream) {
     Bytes buffer(1);
-    const auto got = run(stream.read(buffer));
-    return got ? std::error_code() : got.error();
+    return error_of(run(stream.read(buffer)));
   }
 };
 
@@ -101,7 +101,7 @@ TEST_F(RealNetworkTest, AWriterWaitsForAReaderThatDoesNotRead) {
   pass(100ms);
   EXPECT_FALSE(writing.done());
   accepted->reset();
-  EXPECT_EQ(writing.wait().error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(writing.wait()), std::errc::connection_reset);
 }
 
 TEST_F(RealNetworkTest, ADialToAClosedPortIsRefused) {
@@ -109,14 +109,14 @@ TEST_F(RealNetworkTest, ADialToAClosedPortIsRefused) {
   const auto closed = listening->local();
   listening->close();
   const auto dialled = network_.dial(closed, {}).value();
-  EXPECT_EQ(run(dialled->connected()).error(), std::errc::connection_refused);
-  EXPECT_EQ(run(dialled->connected()).error(), std::errc::connection_refused);
+  EXPECT_EQ(error_of(run(dialled->connected())), std::errc::connection_refused);
+  EXPECT_EQ(error_of(run(dialled->connected())), std::errc::connection_refused);
 }
 
 TEST_F(RealNetworkTest, ADialWithoutARouteIsUnreachable) {
   // 240.0.0.0/4 is reserved; Linux has no route that accepts it as a broadcast destination for TCP.
   const auto dialled = network_.dial({boost::asio::ip::address_v4::broadcast(), 1}, {}).value();
-  EXPECT_EQ(run(dialled->connected()).error(), std::errc::network_unreachable);
+  EXPECT_EQ(error_of(run(dialled->connected())), std::errc::network_unreachable);
 }
 
 TEST_F(RealNetworkTest, AfterHalfAClosureTheOtherDirectionGoesOn) {
@@ -142,7 +142,7 @@ TEST_F(RealNetworkTest, TheRemoteSeesAReset) {
   const auto [dialled, accepted] = connect(*listening);
   dialled->reset();
   EXPECT_EQ(read_error(*accepted), std::errc::connection_reset);
-  EXPECT_EQ(run(accepted->write(io::as_bytes("x"))).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(run(accepted->write(io::as_bytes("x")))), std::errc::connection_reset);
 }
 
 TEST_F(RealNetworkTest, TheRemoteSeesAResetOnAStreamItHasHalfClosed) {
@@ -152,7 +152,7 @@ TEST_F(RealNetworkTest, TheRemoteSeesAResetOnAStreamItHasHalfClosed) {
   EXPECT_TRUE(read_some(*accepted).empty());
   dialled->reset();
   pass(10ms);
-  EXPECT_EQ(run(accepted->write(io::as_bytes("x"))).error(), std::errc::connection_reset);
+  EXPECT_EQ(error_of(run(accepted->write(io::as_bytes("x")))), std::errc::connection_reset);
 }
 
 TEST_F(RealNetworkTest, AStreamThatIsDestroyedIsReset) {
@@ -183,10 +183,10 @@ TEST_F(RealNetworkTest, TheFirstReasonOfAResetStays) {
   pass(1ms);
   accepted->reset(std::errc::timed_out);
   accepted->reset(std::errc::bad_message);
-  EXPECT_EQ(pending.wait().error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(pending.wait()), std::errc::timed_out);
   EXPECT_EQ(read_error(*accepted), std::errc::timed_out);
-  EXPECT_EQ(run(accepted->write(io::as_bytes("x"))).error(), std::errc::timed_out);
-  EXPECT_EQ(run(accepted->close_write()).error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(run(accepted->write(io::as_bytes("x")))), std::errc::timed_out);
+  EXPECT_EQ(error_of(run(accepted->close_write())), std::errc::timed_out);
   reading.wait();
 }
 
@@ -194,7 +194,7 @@ TEST_F(RealNetworkTest, ADialGivenUpFailsWithTheReason) {
   const auto listening = listener();
   const auto dialled = network_.dial(listening->local(), {}).value();
   dialled->reset(std::errc::timed_out);
-  EXPECT_EQ(run(dialled->connected()).error(), std::errc::timed_out);
+  EXPECT_EQ(error_of(run(dialled->connected())), std::errc::timed_out);
 }
 
 TEST_F(RealNetworkTest, ADeadlineEndsAReadThatWaits) {
@@ -224,12 +224,12 @@ TEST_F(RealNetworkTest, ATakenFourTupleCannotBeDialled) {
   const auto home = listener();
   const auto away = listener();
   const auto first = connect(*away, home->local().port);
-  EXPECT_EQ(network_.dial(away->local(), home->local().port).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(network_.dial(away->local(), home->local().port)), std::errc::address_in_use);
 }
 
 TEST_F(RealNetworkTest, APortThatOneListenerHasIsTakenForAnother) {
   const auto home = listener();
-  EXPECT_EQ(network_.listen(home->local()).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(network_.listen(home->local())), std::errc::address_in_use);
 }
 
 TEST_F(RealNetworkTest, APortCanBeListenedOnAgainAfterItsConnectionsWereClosed) {
@@ -251,8 +251,8 @@ TEST_F(RealNetworkTest, AClosedListenerEndsWhoeverAccepts) {
   auto accepting = start(listening->accept());
   pass(1ms);
   listening->close();
-  EXPECT_EQ(accepting.wait().error(), std::errc::operation_canceled);
-  EXPECT_EQ(run(listening->accept()).error(), std::errc::operation_canceled);
+  EXPECT_EQ(error_of(accepting.wait()), std::errc::operation_canceled);
+  EXPECT_EQ(error_of(run(listening->accept())), std::errc::operation_canceled);
 }
 
 TEST_F(RealNetworkTest, AListenerMayBeDestroyedUnderWhoeverAccepts) {
@@ -260,7 +260,7 @@ TEST_F(RealNetworkTest, AListenerMayBeDestroyedUnderWhoeverAccepts) {
   auto accepting = start(listening->accept());
   pass(1ms);
   listening.reset();
-  EXPECT_EQ(accepting.wait().error(), std::errc::operation_canceled);
+  EXPECT_EQ(error_of(accepting.wait()), std::errc::operation_canceled);
 }
 
 TEST_F(RealNetworkTest, Ipv6HasItsOwnPortSpace) {
@@ -292,7 +292,7 @@ TEST_F(RealNetworkTest, DatagramsKeepTheirBoundsAndNameTheirSender) {
 
 TEST_F(RealNetworkTest, ADatagramAboveTheLimitOfIpIsRefused) {
   const auto a = network_.bind(loopback()).value();
-  EXPECT_EQ(a->send_to(Bytes(70'000), loopback(9)).error(), std::errc::message_size);
+  EXPECT_EQ(error_of(a->send_to(Bytes(70'000), loopback(9))), std::errc::message_size);
 }
 
 TEST_F(RealNetworkTest, AClosedDatagramSocketEndsWhoeverReceives) {
@@ -300,12 +300,12 @@ TEST_F(RealNetworkTest, AClosedDatagramSocketEndsWhoeverReceives) {
   auto receiving = start(socket->receive());
   pass(1ms);
   socket.reset();
-  EXPECT_EQ(receiving.wait().error(), std::errc::operation_canceled);
+  EXPECT_EQ(error_of(receiving.wait()), std::errc::operation_canceled);
 }
 
 TEST_F(RealNetworkTest, ADatagramPortIsTakenOnce) {
   const auto socket = network_.bind(loopback()).value();
-  EXPECT_EQ(network_.bind(socket->local()).error(), std::errc::address_in_use);
+  EXPECT_EQ(error_of(network_.bind(socket->local())), std::errc::address_in_use);
 }
 
 TEST_F(RealNetworkTest, LoopbackAddressesComeLast) {

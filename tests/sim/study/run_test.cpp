@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "sim/study/network_codec.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/sim/study/plans.h"
 
 namespace flaresim::study {
@@ -191,7 +192,7 @@ TEST(Run, FailsAsItsSinkFails) {
   const auto end =
       run(plan_of({4}), {.trial = plain, .network = whole}, {.jobs = 2},
           {.row = [](const Row&) { return io::fail(std::errc::no_space_on_device); }, .world = {}});
-  EXPECT_EQ(end.error(), std::errc::no_space_on_device);
+  EXPECT_EQ(error_of(end), std::errc::no_space_on_device);
   EXPECT_TRUE(no_children_left());
 }
 

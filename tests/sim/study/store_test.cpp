@@ -96,7 +96,9 @@ TEST_F(StoreTest, RefusesAFileThatIsNoDatabase) {
 }
 
 TEST_F(StoreTest, RefusesAFolderThatIsNotThere) {
-  EXPECT_EQ(Store::open("/nowhere/trials.sqlite", plan_of({5})).error().kind, StoreError::Kind::failed);
+  const auto store = Store::open("/nowhere/trials.sqlite", plan_of({5}));
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().kind, StoreError::Kind::failed);
 }
 
 TEST_F(StoreTest, HoldsABeginningOfTheRunAfterACrash) {

@@ -249,7 +249,9 @@ TEST(NatPresets, SayWhereTheIndexIsWrong) {
   EXPECT_THAT(folder.error(), HasSubstr("index.yaml:2:29: 'box' is listed twice"));
   folder.add("index", "group: First\n");
   EXPECT_THAT(folder.error(), HasSubstr("index.yaml:1:1: expected a list of groups"));
-  EXPECT_THAT(to_string(read_nat_catalogue("/nowhere").error()), HasSubstr("/nowhere: cannot be read"));
+  const auto nowhere = read_nat_catalogue("/nowhere");
+  ASSERT_FALSE(nowhere);
+  EXPECT_THAT(to_string(nowhere.error()), HasSubstr("/nowhere: cannot be read"));
 }
 
 TEST(NatDescription, TellsTheSourcesFromTheTextAndFromNobody) {
@@ -275,8 +277,12 @@ TEST(NatDescription, TellsTheSourcesFromTheTextAndFromNobody) {
 }
 
 TEST(NatDescription, RefusesWhatIsNoNat) {
-  EXPECT_EQ(describe_nat("linus").error().nearest, "linux");
-  EXPECT_EQ(describe_nat("linux,udp_timout=9s").error().offset, 6u);
+  const auto no_preset = describe_nat("linus");
+  ASSERT_FALSE(no_preset);
+  EXPECT_EQ(no_preset.error().nearest, "linux");
+  const auto no_axis = describe_nat("linux,udp_timout=9s");
+  ASSERT_FALSE(no_axis);
+  EXPECT_EQ(no_axis.error().offset, 6u);
 }
 
 }  // namespace

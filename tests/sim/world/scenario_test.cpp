@@ -24,6 +24,11 @@ tl::expected<Scenario, ScenarioError> load(const std::string& text, const std::v
   return load_scenario(file.path(), set, data_directory());
 }
 
+/// The whole of what is wrong, or `fine`.
+std::string told(const tl::expected<Scenario, ScenarioError>& scenario) {
+  return scenario ? "fine" : to_string(scenario.error());
+}
+
 /// `line:column: message` of what is wrong with a text, or `fine`.
 std::string complaint(const std::string& text, const std::vector<Assignment>& set = {}) {
   const auto scenario = load(text, set);
@@ -444,14 +449,13 @@ TEST(Scenario, AnOversizedFileIsRefused) {
 }
 
 TEST(Scenario, AFileThatCannotBeReadIsNamed) {
-  EXPECT_EQ(to_string(load_scenario("/nowhere/x.yaml", {}, data_directory()).error()),
-            "/nowhere/x.yaml: cannot be read");
-  EXPECT_EQ(to_string(load_scenario("/tmp", {}, data_directory()).error()), "/tmp: cannot be read");
+  EXPECT_EQ(told(load_scenario("/nowhere/x.yaml", {}, data_directory())), "/nowhere/x.yaml: cannot be read");
+  EXPECT_EQ(told(load_scenario("/tmp", {}, data_directory())), "/tmp: cannot be read");
 }
 
 TEST(Scenario, AFolderWithoutTablesIsNamed) {
   const TemporaryFile file(with(""));
-  EXPECT_THAT(to_string(load_scenario(file.path(), {}, "/nowhere").error()), StartsWith("/nowhere/data/"));
+  EXPECT_THAT(told(load_scenario(file.path(), {}, "/nowhere")), StartsWith("/nowhere/data/"));
 }
 
 TEST(PopulationFile, IsAsStrictAsAScenario) {
@@ -462,8 +466,7 @@ TEST(PopulationFile, IsAsStrictAsAScenario) {
   const auto complain = [&](const std::string& text) {
     std::ofstream(folder / "populations" / "p.yaml") << text;
     const TemporaryFile scenario("name: t\npeers: {a: {population: p}, b: {}}\n");
-    const auto loaded = load_scenario(scenario.path(), {}, folder.string());
-    return loaded ? "fine" : to_string(loaded.error());
+    return told(load_scenario(scenario.path(), {}, folder.string()));
   };
   const auto file = (folder / "populations" / "p.yaml").string();
   const std::string tail = "nats: {linux: 1}\nregions: {US_iowa: 1}\naccesses: {dsl: 1}\n";
