@@ -78,6 +78,7 @@ struct RelayClient::State : std::enable_shared_from_this<RelayClient::State> {
   std::shared_ptr<swarm::Swarm> swarm;
   RelayClientProfile profile;
   std::map<PeerId, Held> held;
+  std::vector<std::function<void(const Reservation&)>> when_reserved;
   std::vector<Lost> when_lost;
   io::Timer check;
   bool stopped = false;
@@ -145,9 +146,11 @@ io::Result<Reservation> RelayClient::State::read_reservation(const pb::HopMessag
 }
 
 void RelayClient::State::hold(const Reservation& reservation) {
-  held.insert_or_assign(reservation.relay, Held{reservation, false});
+  const bool is_new = held.insert_or_assign(reservation.relay, Held{reservation, false}).second;
   publish();
   if (!check.armed()) check.arm_after(profile.refresh_check_interval, [this] { check_expiries(); });
+  if (!is_new) return;
+  for (const auto& callback : when_reserved) callback(reservation);
 }
 
 void RelayClient::State::drop(const PeerId& relay, std::error_code why) {
@@ -306,6 +309,9 @@ std::vector<Reservation> RelayClient::reservations() const {
   return out;
 }
 
+void RelayClient::on_reserved(std::function<void(const Reservation&)> callback) {
+  state_->when_reserved.push_back(std::move(callback));
+}
 void RelayClient::on_lost(Lost callback) { state_->when_lost.push_back(std::move(callback)); }
 
 void RelayClient::stop() {

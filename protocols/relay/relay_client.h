@@ -54,6 +54,8 @@ class RelayClient {
 
   /// In the order of the relays' peer ids.
   std::vector<Reservation> reservations() const;
+  /// Called when there is a reservation on a relay where there was none; renewals are not told.
+  void on_reserved(std::function<void(const Reservation& reservation)> callback);
   void on_lost(Lost callback);
 
   /// Gives all reservations up, and neither opens nor takes circuits any more.

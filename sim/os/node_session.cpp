@@ -131,6 +131,9 @@ void NodeSession::watch() {
   node_.identify().on_pushed([this](const ConnectionPtr& connection) {
     report_.updated(connection->remote(), node_.swarm().peers().find(connection->remote()));
   });
+  node_.relay_client().on_reserved([this](const relay::Reservation& reservation) {
+    report_.reserved(reservation, named(node_.swarm().addresses().circuits()));
+  });
   node_.relay_client().on_lost(
       [this](const PeerId& relay, std::error_code why) { report_.reservation_lost(relay, why); });
   if (options_.autonat) {
@@ -243,7 +246,6 @@ io::Task<bool> NodeSession::reserve(Multiaddr relay) {
     report_.failed("reservation on " + relay.to_string(), reservation.error());
     co_return false;
   }
-  report_.reserved(*reservation, named(node_.swarm().addresses().circuits()));
   co_return true;
 }
 

@@ -151,9 +151,12 @@ TEST_F(RelayTest, AReservationLastsAnHourAndIsAdvertised) {
 }
 
 TEST_F(RelayTest, AskingAgainRenewsAndTakesNoSecondPlace) {
+  std::vector<multiformats::PeerId> told;
+  b.node.relay_client().on_reserved([&](const Reservation& reservation) { told.push_back(reservation.relay); });
   const auto first = reserve(b);
   world.scheduler.run_for(10min);
   const auto second = reserve(b);
+  EXPECT_THAT(told, ElementsAre(relay.id()));
   EXPECT_EQ(service.reservations(), 1u);
   EXPECT_GE(second.expires - first.expires, 10min);
 }
