@@ -126,26 +126,26 @@ std::vector<std::uint8_t> echo_reply(const Packet& packet) {
 }
 
 std::vector<std::uint8_t> accept_and_close(const Packet& packet, const Segment& segment) {
-  if ((segment.tcp_flags & tcp_flag::rst) || !answerable(packet)) return {};
+  if ((segment.tcp.flags & tcp_flag::rst) || !answerable(packet)) return {};
   const auto theirs = packet.transport();
   const std::uint32_t sequence = load32(theirs, 4);
-  const std::uint32_t after = sequence + sequence_length(packet, segment.tcp_flags);
-  if (is_opening(segment.tcp_flags)) {
+  const std::uint32_t after = sequence + sequence_length(packet, segment.tcp.flags);
+  if (is_opening(segment.tcp.flags)) {
     const std::uint32_t ours =
         hash_of({packet.source, segment.source_port}, {packet.destination, segment.destination_port});
     return segment_back(packet, segment, tcp_flag::syn | tcp_flag::ack, ours, after);
   }
-  if (!(segment.tcp_flags & tcp_flag::ack) || after == sequence) return {};
+  if (!(segment.tcp.flags & tcp_flag::ack) || after == sequence) return {};
   return segment_back(packet, segment, tcp_flag::fin | tcp_flag::ack, load32(theirs, 8), after);
 }
 
 std::vector<std::uint8_t> reset(const Packet& packet, const Segment& segment) {
-  if ((segment.tcp_flags & tcp_flag::rst) || !answerable(packet)) return {};
+  if ((segment.tcp.flags & tcp_flag::rst) || !answerable(packet)) return {};
   const auto theirs = packet.transport();
-  if (segment.tcp_flags & tcp_flag::ack)
+  if (segment.tcp.flags & tcp_flag::ack)
     return segment_back(packet, segment, tcp_flag::rst, load32(theirs, 8), 0);
   return segment_back(packet, segment, tcp_flag::rst | tcp_flag::ack, 0,
-                      load32(theirs, 4) + sequence_length(packet, segment.tcp_flags));
+                      load32(theirs, 4) + sequence_length(packet, segment.tcp.flags));
 }
 
 }  // namespace flaresim::nat

@@ -260,7 +260,7 @@ Verdict Nat::Box::outbound(const Packet& packet, const Segment& segment) {
   const Endpoint remote{packet.destination, segment.destination_port};
   if (side(packet).is_open(segment.transport)) {
     const auto& allowed = rules(packet, segment).allowed_ports;
-    const bool opens = segment.kind != Segment::Kind::tcp || is_opening(segment.tcp_flags);
+    const bool opens = segment.kind != Segment::Kind::tcp || is_opening(segment.tcp.flags);
     if (opens && !allowed.empty() && !std::binary_search(allowed.begin(), allowed.end(), remote.port))
       return drop(Rule::blocked);
     const auto outside = outer(packet, inside);
@@ -270,17 +270,17 @@ Verdict Nat::Box::outbound(const Packet& packet, const Segment& segment) {
   Table& here = table(packet, segment);
   Id id = here.session_from(inside, remote);
   if (id != nobody && segment.kind == Segment::Kind::tcp) {
-    const TcpStep step = here.step(id, Direction::outbound, segment.tcp_flags);
+    const TcpStep step = here.step(id, Direction::outbound, segment.tcp);
     if (step == TcpStep::invalid) return stray(packet, segment);
     if (step == TcpStep::reopens) here.close(std::exchange(id, nobody));
   }
   if (id == nobody) return without_session(packet, segment, inside, remote);
   const Session& session = here.session(id);
-  if (is_syn_ack(segment.tcp_flags) && session.tcp.opened_by_us() &&
+  if (is_syn_ack(segment.tcp.flags) && session.tcp.opened_by_us() &&
       !side(packet).behaviour.syn_ack_after_syn)
     return drop(Rule::syn_ack);
   const auto outside = outer(packet, here.outside(session));
-  here.pass(id, Direction::outbound, segment.tcp_flags);
+  here.pass(id, Direction::outbound, segment.tcp);
   return outside ? send(packet, segment, *outside) : drop(Rule::no_port);
 }
 
@@ -294,17 +294,17 @@ Verdict Nat::Box::without_session(const Packet& packet, const Segment& segment, 
   const Behaviour& behaviour = side(packet).behaviour;
   const std::uint8_t decisive =
       behaviour.tcp_tracking == TcpTracking::rfc ? syn | rst : syn | rst | ack | fin;
-  const bool opens = segment.kind != Segment::Kind::tcp || (segment.tcp_flags & decisive) == syn;
+  const bool opens = segment.kind != Segment::Kind::tcp || (segment.tcp.flags & decisive) == syn;
   const bool picks_up =
       behaviour.out_of_state == OutOfState::pick_up || behaviour.out_of_state == OutOfState::leak;
-  const bool is_picked_up = !opens && picks_up && (segment.tcp_flags & (syn | ack | fin | rst)) == ack;
+  const bool is_picked_up = !opens && picks_up && (segment.tcp.flags & (syn | ack | fin | rst)) == ack;
   if (!opens && !is_picked_up) return stray(packet, segment);
   Table& here = table(packet, segment);
   const auto id = here.leave(inside, remote);
   if (!id) return drop(id.error());
   if (is_picked_up) here.pick_up(*id);
   const auto outside = outer(packet, here.outside(here.session(*id)));
-  here.pass(*id, Direction::outbound, segment.tcp_flags);
+  here.pass(*id, Direction::outbound, segment.tcp);
   if (!outside) return drop(Rule::no_port);
   late_.cancel({*outside, remote});
   return send(packet, segment, *outside);
@@ -394,7 +394,7 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
   Table& here = table(packet, segment);
   Id id = here.session_at(*local, remote);
   if (id != nobody && segment.kind == Segment::Kind::tcp && !here.session(id).router) {
-    const TcpStep step = here.step(id, Direction::inbound, segment.tcp_flags);
+    const TcpStep step = here.step(id, Direction::inbound, segment.tcp);
     if (step == TcpStep::invalid) return unsolicited(packet, segment, Rule::out_of_state);
     if (step == TcpStep::reopens) here.close(std::exchange(id, nobody));
   }
@@ -406,11 +406,11 @@ Verdict Nat::Box::inbound(const Packet& packet, const Segment& segment) {
     if (!behind || !behind->lets_in || behind->inside != session.inside)
       return unsolicited(packet, segment, Rule::filtered);
   }
-  if (is_opening(segment.tcp_flags) && session.tcp.awaits_answer() &&
+  if (is_opening(segment.tcp.flags) && session.tcp.awaits_answer() &&
       !side(packet).behaviour.simultaneous_open)
     return unsolicited(packet, segment, Rule::simultaneous_open);
   const Endpoint inside = session.inside;
-  here.pass(id, Direction::inbound, segment.tcp_flags);
+  here.pass(id, Direction::inbound, segment.tcp);
   return deliver(packet, segment, inside);
 }
 
@@ -423,7 +423,7 @@ Verdict Nat::Box::let_in(const Packet& packet, const Segment& segment, const End
     return unsolicited(packet, segment, here.is_port_in_use(local) ? Rule::filtered : Rule::no_mapping);
   if (!behind->lets_in) return unsolicited(packet, segment, Rule::filtered);
   const bool is_tcp = segment.kind == Segment::Kind::tcp;
-  if (is_tcp && !is_opening(segment.tcp_flags)) return unsolicited(packet, segment, Rule::out_of_state);
+  if (is_tcp && !is_opening(segment.tcp.flags)) return unsolicited(packet, segment, Rule::out_of_state);
   const bool is_forward = behind->binding == nobody;
   const bool is_udp_session = segment.kind == Segment::Kind::udp &&
                               (rules(packet, segment).reply == Reply::session ||
@@ -431,7 +431,7 @@ Verdict Nat::Box::let_in(const Packet& packet, const Segment& segment, const End
   if (is_tcp || is_udp_session || is_forward) {
     const auto session = here.enter(*behind, local, remote);
     if (!session) return drop(session.error());
-    here.pass(*session, Direction::inbound, segment.tcp_flags);
+    here.pass(*session, Direction::inbound, segment.tcp);
   }
   return deliver(packet, segment, behind->inside);
 }
@@ -483,7 +483,7 @@ Verdict Nat::Box::unsolicited(const Packet& packet, const Segment& segment, Rule
   if (ipv4_.behaviour.deny_list > Seconds{})
     denied_.add(deny_key(remote), now_ + std::chrono::round<Time>(ipv4_.behaviour.deny_list));
   const bool is_tcp = segment.kind == Segment::Kind::tcp;
-  const bool opens = !is_tcp || is_opening(segment.tcp_flags);
+  const bool opens = !is_tcp || is_opening(segment.tcp.flags);
   // IPv6 and untranslated packets are addressed to the host behind, so the router itself never gets them.
   const bool is_ours = side(packet).translated;
   switch (rules(packet, segment).unsolicited) {

@@ -83,17 +83,17 @@ tl::expected<Segment, Rule> parse_udp(const Packet& packet, bool quoted) {
   const std::size_t length = load16(header, 4);
   const bool fits = length >= udp_header && (packet.fragment || length <= packet.transport_length());
   if (!quoted && !fits) return tl::unexpected(Rule::malformed);
-  return Segment{Segment::Kind::udp, Transport::udp, load16(header, 0), load16(header, 2), 0};
+  return Segment{Segment::Kind::udp, Transport::udp, load16(header, 0), load16(header, 2)};
 }
 
 tl::expected<Segment, Rule> parse_tcp(const Packet& packet, bool quoted) {
   const auto header = packet.transport();
   if (header.size() < (quoted ? 8 : tcp_header)) return tl::unexpected(Rule::malformed);
-  Segment segment{Segment::Kind::tcp, Transport::tcp, load16(header, 0), load16(header, 2), 0};
+  Segment segment{Segment::Kind::tcp, Transport::tcp, load16(header, 0), load16(header, 2)};
   if (quoted) return segment;
   const std::size_t length = (header[12] >> 4) * std::size_t{4};
   if (length < tcp_header || length > packet.transport_length()) return tl::unexpected(Rule::malformed);
-  segment.tcp_flags = header[13];
+  segment.tcp = {header[13], load32(header, 4), load32(header, 8)};
   return segment;
 }
 
@@ -116,7 +116,7 @@ tl::expected<Segment, Rule> parse_icmp(const Packet& packet) {
   if (header.size() < icmp_header) return tl::unexpected(Rule::malformed);
   const auto kind = icmp_kind(packet, header[0]);
   if (!kind) return tl::unexpected(Rule::unsupported);
-  Segment segment{*kind, Transport::icmp, 0, 0, 0};
+  Segment segment{*kind, Transport::icmp, 0, 0};
   if (*kind == Segment::Kind::echo_request) segment.source_port = load16(header, 4);
   if (*kind == Segment::Kind::echo_reply) segment.destination_port = load16(header, 4);
   return segment;

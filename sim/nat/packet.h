@@ -8,6 +8,7 @@
 
 #include "sim/nat/nat.h"
 #include "sim/nat/rules.h"
+#include "sim/nat/tcp.h"
 
 namespace flaresim::nat {
 
@@ -42,7 +43,7 @@ struct Segment {
   Transport transport = Transport::udp;
   std::uint16_t source_port = 0;  ///< of an echo: the identifier on the side that asks, 0 on the other
   std::uint16_t destination_port = 0;
-  std::uint8_t tcp_flags = 0;
+  TcpControl tcp{};
 };
 
 /// Reads the IP header. Rule::malformed for a packet whose headers are cut off or contradict each other; a

@@ -243,7 +243,7 @@ std::error_code Table::close_forward(std::uint16_t port) {
 
 // Packets
 
-void Table::pass(Id id, Direction direction, std::uint8_t tcp_flags) {
+void Table::pass(Id id, Direction direction, const TcpControl& control) {
   Session& session = sessions_[id];
   if (!session.hears && direction == Direction::outbound) hear_by(id);  // overloaded: who sent last hears
   if (evicts_ && !session.router)
@@ -252,15 +252,16 @@ void Table::pass(Id id, Direction direction, std::uint8_t tcp_flags) {
     case Transport::udp:
       return pass_udp(id, direction);
     case Transport::tcp:
-      return pass_tcp(id, direction, tcp_flags);
+      return pass_tcp(id, direction, control);
     case Transport::icmp:
       hold(id);
       if (refreshes(direction, behaviour_.icmp_refresh)) refresh(id, Lifetime::opening);
   }
 }
 
-TcpStep Table::step(Id id, Direction direction, std::uint8_t tcp_flags) const {
-  return conntrack_ ? sessions_[id].tcp.conntrack.step(direction, tcp_flags) : TcpStep::moves;
+TcpStep Table::step(Id id, Direction direction, const TcpControl& control) const {
+  if (!conntrack_) return TcpStep::moves;
+  return sessions_[id].tcp.conntrack.step(direction, control, syns_[id]);
 }
 
 void Table::pass_udp(Id id, Direction direction) {
@@ -279,16 +280,16 @@ void Table::pass_udp(Id id, Direction direction) {
   refresh(id, lasts ? Lifetime::lasting : Lifetime::opening);
 }
 
-void Table::pass_tcp(Id id, Direction direction, std::uint8_t tcp_flags) {
+void Table::pass_tcp(Id id, Direction direction, const TcpControl& control) {
   hold(id);
   TcpConnection& tcp = sessions_[id].tcp;
   const auto before = tcp.phase();
-  const TcpStep step = tcp.conntrack.step(direction, tcp_flags);
-  tcp.note(direction, tcp_flags);
+  const TcpStep what = step(id, direction, control);
+  tcp.note(direction, control.flags);
   if (tcp.refused()) return end(id);
   if (conntrack_) {
-    tcp.conntrack.note(direction, tcp_flags);
-    if (step == TcpStep::moves) refresh(id, lifetime_in(tcp.conntrack.state()));
+    tcp.conntrack.note(direction, control, syns_[id]);
+    if (what == TcpStep::moves) refresh(id, lifetime_in(tcp.conntrack.state()));
     return;
   }
   switch (tcp.phase()) {
@@ -325,6 +326,10 @@ Id Table::add_session(const Endpoint& inside, Outside outside, const Endpoint& r
   session.deadline = now_ + wheel.timeout();
   const Id id = sessions_.add(session);
   sessions_.cold(id).began = now_;
+  if (conntrack_) {
+    if (id >= syns_.size()) syns_.resize(id + std::size_t{1});
+    syns_[id] = {};
+  }
   wheel.add(*this, id, now_);
   next_check_ = std::min(next_check_, wheel.next_check());
   hear_by(id);

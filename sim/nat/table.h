@@ -85,12 +85,12 @@ class Table {
   tl::expected<Endpoint, Rule> seen_by(const Endpoint& inside, const Endpoint& remote) const;
 
   /// What Linux's eyes make of a packet of a session; where they are not asked for, all of them move it.
-  TcpStep step(Id session, Direction direction, std::uint8_t tcp_flags) const;
+  TcpStep step(Id session, Direction direction, const TcpControl& control) const;
   /// The session is over.
   void close(Id session) { end(session); }
 
   /// Takes note of a packet that passes on a session, which may end with it.
-  void pass(Id session, Direction direction, std::uint8_t tcp_flags);
+  void pass(Id session, Direction direction, const TcpControl& control);
   /// Of a connection that began unseen.
   void pick_up(Id session) { sessions_[session].tcp.pick_up(); }
 
@@ -187,7 +187,7 @@ class Table {
   void hold(Id session);
   void refresh(Id session, Lifetime lifetime);
   void pass_udp(Id session, Direction direction);
-  void pass_tcp(Id session, Direction direction, std::uint8_t tcp_flags);
+  void pass_tcp(Id session, Direction direction, const TcpControl& control);
   void end(Id session);
   void remove(Id session);
   Lifetime udp_lifetime(Id session) const;
@@ -236,6 +236,7 @@ class Table {
   std::size_t bare_sessions_ = 0;
 
   Pool<Session, SessionLinks> sessions_;
+  std::vector<TcpSyns> syns_;  // by session; empty unless conntrack_
   Pool<Binding, Nothing> bindings_;
   Pool<PortUse, Nothing> port_uses_;
   Index from_inside_;   // sessions

@@ -50,6 +50,16 @@ constexpr Rows reply_rows{{
 }};
 // clang-format on
 
+/// The window of a SYN is not scaled; an answer may be as much older (MAXACKWINDOW).
+constexpr std::uint32_t most_window = 65535, most_old = 66000;
+
+constexpr std::size_t index(Direction direction) { return static_cast<std::size_t>(direction); }
+
+/// In the arithmetic of sequence numbers, RFC 9293 §3.4.
+bool is_after(std::uint32_t number, std::uint32_t other) {
+  return static_cast<std::int32_t>(number - other) > 0;
+}
+
 }  // namespace
 
 ConntrackTcp::Sort ConntrackTcp::sort_of(std::uint8_t flags) {
@@ -74,28 +84,67 @@ bool ConntrackTcp::resumes(Direction direction, Sort sort) const {
   return sort == Sort::syn_ack && last_ == Sort::syn && last_direction_ != direction && state_ != syn_sent;
 }
 
-TcpStep ConntrackTcp::step(Direction direction, std::uint8_t flags) const {
-  const Sort sort = sort_of(flags);
+/// The first SYN of a direction, or one that takes the place of the last: a dial that is repeated with a higher number, or
+/// another answer to it.
+bool ConntrackTcp::begins(Direction direction, const TcpControl& control, const TcpSyns& syns) const {
+  const auto& known = syns.ends[index(direction)];
+  if (!known) return true;
+  if (state_ != syn_sent) return false;
+  return direction != original_ || is_after(control.sequence + 1, *known);
+}
+
+ConntrackTcp::Fit ConntrackTcp::fit(Direction direction, const TcpControl& control,
+                                    const TcpSyns& syns) const {
+  const auto& own = syns.ends[index(direction)];
+  const auto& other = syns.ends[1 - index(direction)];
+  if (!begins(direction, control, syns)) {
+    if (is_after(control.sequence, *own)) return Fit::above;
+    if (other && !is_after(control.sequence, *own - most_window - 2)) return Fit::below;
+  }
+  if ((control.flags & tcp_flag::ack) == 0 || !other) return Fit::within;
+  if (is_after(control.acknowledged, *other)) return Fit::above;
+  return is_after(control.acknowledged, *other - most_old - 1) ? Fit::within : Fit::below;
+}
+
+TcpStep ConntrackTcp::step(Direction direction, const TcpControl& control, const TcpSyns& syns) const {
+  const Sort sort = sort_of(control.flags);
   const TcpState to = next(direction, sort);
   if (to == refuse) return TcpStep::invalid;
-  if (to == ignore) return resumes(direction, sort) ? TcpStep::moves : TcpStep::ignored;
+  if (to == ignore) {
+    const bool moves = resumes(direction, sort) && control.acknowledged == syns.last_end;
+    return moves ? TcpStep::moves : TcpStep::ignored;
+  }
   if (to == syn_sent && (state_ == time_wait || state_ == closed)) {
     const bool was_reset_from_here = last_ == Sort::rst && last_direction_ == direction;
     return finishing_ || was_reset_from_here ? TcpStep::reopens : TcpStep::ignored;
   }
-  return TcpStep::moves;
+  if (!is_syn(sort)) return TcpStep::moves;
+  switch (fit(direction, control, syns)) {
+    case Fit::below:
+      return TcpStep::ignored;
+    case Fit::within:
+      return TcpStep::moves;
+    case Fit::above:
+      return TcpStep::invalid;
+  }
+  return TcpStep::invalid;
 }
 
-void ConntrackTcp::note(Direction direction, std::uint8_t flags) {
-  const Sort sort = sort_of(flags);
-  const TcpStep what = step(direction, flags);
+void ConntrackTcp::note(Direction direction, const TcpControl& control, TcpSyns& syns) {
+  const Sort sort = sort_of(control.flags);
+  const TcpStep what = step(direction, control, syns);
   if (what == TcpStep::invalid) return;
   if (state_ == none) original_ = direction;
   if (what == TcpStep::moves) {
-    state_ =
-        resumes(direction, sort) && next(direction, sort) == ignore ? syn_received : next(direction, sort);
+    const TcpState to = next(direction, sort);
+    const bool resumed = to == ignore;
+    if (resumed) syns.ends[index(last_direction_)] = syns.last_end;
+    if (is_syn(sort) && (resumed || begins(direction, control, syns)))
+      syns.ends[index(direction)] = control.sequence + 1;
+    state_ = resumed ? syn_received : to;
     finishing_ |= state_ == fin_wait;
   }
+  if (is_syn(sort)) syns.last_end = control.sequence + 1;
   last_ = sort;
   last_direction_ = direction;
 }

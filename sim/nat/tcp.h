@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 
 #include "sim/nat/rules.h"
 
@@ -20,6 +22,13 @@ constexpr bool is_opening(std::uint8_t flags) {
 constexpr bool is_syn_ack(std::uint8_t flags) {
   return (flags & (tcp_flag::syn | tcp_flag::ack | tcp_flag::rst)) == (tcp_flag::syn | tcp_flag::ack);
 }
+
+/// What of a TCP header tells where a connection is, RFC 9293 §3.1.
+struct TcpControl {
+  std::uint8_t flags = 0;
+  std::uint32_t sequence = 0;
+  std::uint32_t acknowledged = 0;  ///< without meaning when there is no ACK
+};
 
 /// The states of Linux nf_conntrack (nf_conntrack_proto_tcp.c).
 enum class TcpState : std::uint8_t {
@@ -43,18 +52,32 @@ enum class TcpStep : std::uint8_t {
   reopens,  ///< the connection is over, and forgotten; the packet may begin another one
 };
 
-/// A TCP connection as Linux follows it. Sequence numbers are taken to be in the window.
+/// The SYNs of a connection. Only other SYNs are held against them.
+struct TcpSyns {
+  std::array<std::optional<std::uint32_t>, 2> ends;  ///< the number behind the SYN of each direction
+  std::uint32_t last_end = 0;                        ///< behind the last one of either
+};
+
+/// A TCP connection as Linux follows it.
+///
+/// SYNs are held against the windows of the connection that is opening, so that those of another one between the same
+/// endpoints, which is dialled before this one is forgotten, are told apart: they come with other sequence numbers. All
+/// else is taken to be in the window. Source: tcp_in_window in nf_conntrack_proto_tcp.c of Linux 6.2 and later.
 class ConntrackTcp {
  public:
   TcpState state() const { return state_; }
-  TcpStep step(Direction direction, std::uint8_t flags) const;
-  void note(Direction direction, std::uint8_t flags);
+  TcpStep step(Direction direction, const TcpControl& control, const TcpSyns& syns) const;
+  void note(Direction direction, const TcpControl& control, TcpSyns& syns);
 
  private:
   enum class Sort : std::uint8_t { syn, syn_ack, fin, ack, rst, other };
+  enum class Fit : std::uint8_t { below, within, above };
   static Sort sort_of(std::uint8_t flags);
+  static bool is_syn(Sort sort) { return sort == Sort::syn || sort == Sort::syn_ack; }
   TcpState next(Direction direction, Sort sort) const;
   bool resumes(Direction direction, Sort sort) const;
+  bool begins(Direction direction, const TcpControl& control, const TcpSyns& syns) const;
+  Fit fit(Direction direction, const TcpControl& control, const TcpSyns& syns) const;
 
   TcpState state_ : 4 = TcpState::none;
   Direction original_ : 1 = Direction::outbound;  // of the first packet

@@ -43,11 +43,14 @@ Host Probe::udp_out(const Host& from, const Host& to) { return out(udp(from, to)
 
 bool Probe::udp_in(const Host& from, const Host& to) { return in(udp(from, to)); }
 
-Connection::Connection(Probe& probe, Host inside, Host outside)
+Connection::Connection(Probe& probe, Host inside, Host outside, std::uint32_t inside_number,
+                       std::uint32_t outside_number)
     : probe_(probe),
       inside_(std::move(inside)),
       outside_(std::move(outside)),
-      mapped_{probe.front, inside_.port} {}
+      mapped_{probe.front, inside_.port},
+      inside_end_{inside_number},
+      outside_end_{outside_number} {}
 
 TcpFields Connection::fields(End& sender, const End& receiver, std::uint8_t flags,
                              std::size_t payload_bytes) {

@@ -43,10 +43,12 @@ class Probe {
   Transcript& transcript_;
 };
 
-/// A TCP connection between an inside and an outside endpoint, whose segments have the right numbers.
+/// A TCP connection between an inside and an outside endpoint, whose segments have the right numbers: the SYNs of both
+/// ends the given ones.
 class Connection {
  public:
-  Connection(Probe& probe, Host inside, Host outside);
+  Connection(Probe& probe, Host inside, Host outside, std::uint32_t inside_number = 1000,
+             std::uint32_t outside_number = 9000);
 
   void out(std::uint8_t flags, std::size_t payload_bytes = 0);
   void in(std::uint8_t flags, std::size_t payload_bytes = 0);
@@ -69,8 +71,8 @@ class Connection {
   Host inside_;
   Host outside_;
   Host mapped_;  ///< where the inside is seen
-  End inside_end_{1000};
-  End outside_end_{9000};
+  End inside_end_;
+  End outside_end_;
 };
 
 }  // namespace flaresim::kernel

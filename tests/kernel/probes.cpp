@@ -258,6 +258,90 @@ void punched_again_after_being_reset(Probe& p) {
   second.out(SYN | ACK);
 }
 
+/// Lives of one pair of endpoints, each with sequence numbers of its own: what is dialled again before the router has
+/// forgotten the last time.
+struct Lives {
+  explicit Lives(Probe& p)
+      : first(p, {p.a, 5000}, {p.r, 6000}),
+        second(p, {p.a, 5000}, {p.r, 6000}, 700'000, 800'000),
+        third(p, {p.a, 5000}, {p.r, 6000}, 1'400'000, 1'500'000) {}
+  Connection first, second, third;
+};
+
+/// We gave a dial up. Then the outside dials, our listener answers, and at last both dial at once.
+void dialled_and_given_up(Probe& p) {
+  Lives of(p);
+  of.first.out(SYN);
+  of.second.in(SYN);
+  of.second.out(SYN | ACK);
+  of.third.in(SYN);
+  of.third.out(SYN);
+}
+
+void dialled_again(Probe& p) {
+  Lives of(p);
+  of.first.out(SYN);
+  of.second.out(SYN);
+  of.second.in(SYN | ACK);
+  of.second.out(ACK, 4);
+  of.second.in(ACK, 4);
+}
+
+void dialled_again_with_a_lower_number(Probe& p) {
+  Lives of(p);
+  of.second.out(SYN);
+  of.first.out(SYN);
+  of.first.in(SYN | ACK);
+  of.second.in(SYN | ACK);
+}
+
+void dialled_again_and_met(Probe& p) {
+  Lives of(p);
+  of.first.out(SYN);
+  of.second.out(SYN);
+  of.second.in(SYN);
+  of.second.out(SYN | ACK);
+  of.second.in(SYN | ACK);
+}
+
+void last_dial_is_answered(Probe& p) {
+  Lives of(p);
+  of.first.out(SYN);
+  of.second.out(SYN);
+  of.first.in(SYN | ACK);
+  of.second.in(SYN | ACK);
+}
+
+void answered_with_too_high_a_number(Probe& p) {
+  Lives of(p);
+  of.first.out(SYN);
+  of.second.in(SYN | ACK);
+  of.first.in(SYN | ACK);
+}
+
+void crossing_syns_of_two_lives(Probe& p) {
+  Lives of(p);
+  of.first.out(SYN);
+  of.first.in(SYN);
+  of.second.in(SYN);
+  of.second.in(SYN | ACK);
+  of.second.out(SYN);
+  of.first.out(SYN);
+  of.first.in(SYN | ACK);
+  of.first.out(SYN | ACK);
+}
+
+void crossing_syns_and_an_older_answer(Probe& p) {
+  Lives of(p);
+  of.third.out(SYN);
+  of.third.in(SYN);
+  of.second.out(SYN | ACK);
+  of.second.in(SYN | ACK);
+  of.second.out(SYN);
+  of.second.in(SYN);
+  of.third.out(SYN | ACK);
+}
+
 // Timers
 
 void udp_unreplied_timer(Probe& p) {
@@ -517,6 +601,14 @@ const std::vector<Script>& scripts() {
       SCRIPT(punched_again_early_after_200ms, timed),
       SCRIPT(punched_again_early_after_2500ms, timed),
       SCRIPT(punched_again_after_being_reset, timed),
+      SCRIPT(dialled_and_given_up, timed),
+      SCRIPT(dialled_again, timed),
+      SCRIPT(dialled_again_with_a_lower_number, timed),
+      SCRIPT(dialled_again_and_met, timed),
+      SCRIPT(last_dial_is_answered, timed),
+      SCRIPT(answered_with_too_high_a_number, timed),
+      SCRIPT(crossing_syns_of_two_lives, timed),
+      SCRIPT(crossing_syns_and_an_older_answer, timed),
       SCRIPT(udp_unreplied_timer, timed),
       SCRIPT(udp_unreplied_timer_runs_out, timed),
       SCRIPT(udp_stream_timer, timed),

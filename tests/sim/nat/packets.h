@@ -33,7 +33,7 @@ constexpr std::uint8_t FIN = 1, SYN = 2, RST = 4, ACK = 16;
 Bytes udp(const Host& from, const Host& to, const Bytes& payload = {1, 2, 3}, std::uint8_t ttl = 64);
 struct TcpFields {
   std::uint32_t sequence = 1000;
-  std::uint32_t acknowledgement = 0;
+  std::uint32_t acknowledgement = 1001;  ///< of the other side's SYN
   Bytes payload = {};
 };
 Bytes tcp(const Host& from, const Host& to, std::uint8_t flags, const TcpFields& fields = {});

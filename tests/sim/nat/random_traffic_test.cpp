@@ -159,8 +159,10 @@ Bytes Traffic::packet(const Flow& flow, bool outbound, std::uint8_t flags) {
   const auto ttl = static_cast<std::uint8_t>(dice(40) == 0 ? 1 : 64);
   const Bytes data(dice(3), 7);
   if (flow.transport == Transport::udp) return udp(from, to, data, ttl);
-  if (flow.transport == Transport::tcp)
-    return tcp(from, to, flags, {.sequence = dice(1000), .acknowledgement = dice(1000), .payload = data});
+  if (flow.transport == Transport::tcp) {  // all SYNs are those of one connection
+    const std::uint32_t sequence = flags & SYN ? 1000 : 1000 + dice(1000);
+    return tcp(from, to, flags, {.sequence = sequence, .acknowledgement = dice(1000), .payload = data});
+  }
   return outbound ? echo_request(from, to, flow.inside.port) : echo_reply(from, to, flow.outside.port);
 }
 
