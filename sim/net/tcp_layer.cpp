@@ -44,6 +44,11 @@ ns3::TypeId TcpLayer::GetTypeId() {
 }
 ns3::TypeId TcpLayer::GetInstanceTypeId() const { return GetTypeId(); }
 
+void TcpLayer::set_random(io::Random random) {
+  secret_ = random.derive("initial sequence numbers").next();
+  random_ = std::move(random);
+}
+
 std::size_t TcpLayer::Hash::operator()(const FourTuple& tuple) const {
   std::uint64_t words[4];
   std::memcpy(&words[0], tuple.local.data(), 16);
@@ -226,11 +231,21 @@ std::optional<std::uint16_t> TcpLayer::free_port(const io::IpAddress& local, con
   return std::nullopt;
 }
 
+/// RFC 6528 §3: what the endpoints have in common with no others, and a clock. So a connection that follows another one
+/// between the same endpoints begins with a higher number, as firewalls expect.
+std::uint32_t TcpLayer::initial_sequence(const FourTuple& tuple) const {
+  constexpr std::int64_t tick_ns = 4000;  // RFC 9293 §3.4.1
+  const auto ticks = static_cast<std::uint64_t>(ns3::Simulator::Now().GetNanoSeconds() / tick_ns);
+  const auto of_tuple = (Hash()(tuple) ^ secret_) * 0x9e3779b97f4a7c15u >> 32;
+  return static_cast<std::uint32_t>(of_tuple + ticks);
+}
+
 ns3::Ptr<TcpSocket> TcpLayer::create(const io::Endpoint& local, const io::Endpoint& remote,
                                      TcpSocket::Opening opening) {
   auto socket = TcpSocket::make();
-  socket->open(*this, local, remote, opening, static_cast<std::uint32_t>(random_.next()));
-  connections_[tuple_of(local, remote)] = socket;
+  const auto tuple = tuple_of(local, remote);
+  socket->open(*this, local, remote, opening, initial_sequence(tuple));
+  connections_[tuple] = socket;
   if (opening == TcpSocket::Opening::passive) ++half_open_;
   return socket;
 }

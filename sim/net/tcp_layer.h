@@ -37,7 +37,7 @@ class TcpLayer final : public ns3::TcpL4Protocol {
   /// memory.
   static constexpr std::size_t max_half_open = 4096;
 
-  void set_random(io::Random random) { random_ = std::move(random); }
+  void set_random(io::Random random);
   void set_routing(std::shared_ptr<const RoutingTable> routing) { routing_ = std::move(routing); }
 
   /// Sends the SYN. `errc::address_in_use` when the 4-tuple is taken, or no port is left.
@@ -91,12 +91,14 @@ class TcpLayer final : public ns3::TcpL4Protocol {
   TcpAcceptor* acceptor_of(const io::Endpoint& local) const;
   bool taken(const io::Endpoint& local, const io::Endpoint& remote);
   std::optional<std::uint16_t> free_port(const io::IpAddress& local, const io::Endpoint* remote);
+  std::uint32_t initial_sequence(const FourTuple& tuple) const;
   ns3::Ptr<TcpSocket> create(const io::Endpoint& local, const io::Endpoint& remote,
                              TcpSocket::Opening opening);
   void unreachable(const io::IpAddress& source, const io::IpAddress& destination,
                    const std::uint8_t payload[8], bool port_unreachable);
 
   io::Random random_{0};
+  std::uint64_t secret_ = 0;  // of initial sequence numbers
   std::shared_ptr<const RoutingTable> routing_;
   std::unordered_map<FourTuple, ns3::Ptr<TcpSocket>, Hash> connections_;  // looked up, never walked in order
   std::map<io::Endpoint, TcpAcceptor*> acceptors_;

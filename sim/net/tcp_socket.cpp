@@ -127,7 +127,7 @@ void TcpSocket::open(TcpLayer& layer, const io::Endpoint& local, const io::Endpo
 
   // Everything that ns-3 begins at zero begins here. Half of the number space is enough against guessing in a
   // simulation, and keeps the first 2 GiB clear of a comparison in ns-3's send buffer that does not wrap.
-  initial_sequence_ = Sequence(initial_sequence >> 1);
+  initial_sequence_ = Sequence(initial_sequence & 0x7fffffff);
   m_tcb->m_nextTxSequence = initial_sequence_;
   m_tcb->m_highTxMark = initial_sequence_;
   m_tcb->m_lastAckedSeq = initial_sequence_;
