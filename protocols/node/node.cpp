@@ -152,6 +152,7 @@ void Node::set_reachability(Reachability now) {
 
 void Node::follow_reachability() {
   const bool is_public = reachability_ == Reachability::reachable;
+  if (!v2_client_) swarm_->addresses().set_private(reachability_ == Reachability::unreachable);
   if (dht_) dht_->set_mode(is_public ? kademlia::Mode::server : kademlia::Mode::client);
   if (profile_.autonat) serve_autonat_v1(reachability_ != Reachability::unreachable);
   if (profile_.relay_when_public && is_public) {

@@ -50,6 +50,10 @@ void OwnAddresses::set_reachability(std::map<Multiaddr, Reachability> verdicts) 
   change([&] { reachability_ = std::move(verdicts); });
 }
 
+void OwnAddresses::set_private(bool is_private) {
+  change([&] { private_ = is_private; });
+}
+
 void OwnAddresses::observe(std::uint64_t connection, const Multiaddr& local, const io::IpAddress& observer,
                            const Multiaddr& observed) {
   if (observed.is_circuit() || observed.transport() != local.transport()) return;
@@ -126,6 +130,8 @@ std::vector<Multiaddr> OwnAddresses::find_advertised() const {
   };
   auto out = known_;
   std::erase_if(out, [&](const Multiaddr& address) { return is(address, Reachability::unreachable); });
+  if (private_ && !circuits_.empty())
+    std::erase_if(out, [](const Multiaddr& address) { return address.is_public(); });
   const bool any_reachable = std::ranges::any_of(
       out, [&](const Multiaddr& address) { return is(address, Reachability::reachable); });
   if (!any_reachable) append_new(out, circuits_);

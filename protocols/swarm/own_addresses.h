@@ -41,6 +41,11 @@ class OwnAddresses {
   /// reachable, circuits are not.
   void set_reachability(std::map<multiformats::Multiaddr, Reachability> verdicts);
 
+  /// Whether nobody can dial us, by a verdict on the whole node (AutoNAT v1) where addresses are not probed by themselves:
+  /// then, while there are circuits, public addresses are not advertised. Who dials one in vain leaves state in its own
+  /// NAT that a punch which follows may fail on. Source: go-libp2p p2p/host/basic/addrs_manager.go, getDialableAddrs.
+  void set_private(bool is_private);
+
   /// `local` is our end of the connection over which the remote at `observer` reported `observed`.
   void observe(std::uint64_t connection, const multiformats::Multiaddr& local, const io::IpAddress& observer,
                const multiformats::Multiaddr& observed);
@@ -49,7 +54,7 @@ class OwnAddresses {
 
   const std::vector<multiformats::Multiaddr>& listening() const { return listening_; }
   const std::vector<multiformats::Multiaddr>& circuits() const { return circuits_; }
-  /// For identify: interfaces, mapped ports, well-observed addresses, circuits, as far as `set_reachability` lets them.
+  /// For identify: interfaces, mapped ports, well-observed addresses, circuits, as far as verdicts let them.
   std::vector<multiformats::Multiaddr> advertised() const { return advertised_; }
   /// What there is to probe: public addresses of interfaces, mapped ports and well-observed addresses, without circuits,
   /// whatever probes have shown.
@@ -88,6 +93,7 @@ class OwnAddresses {
   std::map<std::uint64_t, Observation> observations_;  // by connection
   std::vector<Sighting> sightings_;                    // the sum of these; the oldest first
   std::map<multiformats::Multiaddr, Reachability> reachability_;
+  bool private_ = false;
   // Of what stands above; asked for far more often than it changes.
   std::vector<multiformats::Multiaddr> known_;  ///< interfaces, mapped ports, well-observed addresses
   std::vector<multiformats::Multiaddr> advertised_;

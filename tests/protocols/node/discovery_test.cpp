@@ -11,9 +11,11 @@ using support::Peer;
 using support::World;
 using swarm::Reachability;
 using testing::Contains;
+using testing::Each;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
+using testing::Truly;
 
 NodeProfile whole(ReachabilityFrom from = ReachabilityFrom::both) {
   NodeProfile profile;
@@ -87,6 +89,9 @@ TEST_F(ColdStart, WithV1AloneTheSameVerdictsAreReached) {
   ASSERT_TRUE(comes([&] { return b.node.reachability() == Reachability::unreachable; }));
   EXPECT_FALSE(b.node.autonat_v2());
   EXPECT_TRUE(comes([&] { return b.node.relay_client().reservations().size() == 2; }));
+  EXPECT_THAT(b.swarm().addresses().probeable(), Not(IsEmpty()));
+  EXPECT_THAT(b.swarm().addresses().advertised(),
+              Each(Truly([](const auto& address) { return address.is_circuit() || !address.is_public(); })));
 }
 
 TEST_F(ColdStart, WithV2AloneTheSameVerdictsAreReached) {

@@ -172,6 +172,19 @@ TEST(OwnAddresses, AdvertisesNothingThatIsKnownToBeUnreachable) {
   EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, outside));
 }
 
+TEST(OwnAddresses, AdvertisesNothingPublicWhilePrivateAndBehindARelay) {
+  Probed probed;
+  probed.own.set_private(true);
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.circuit));
+  EXPECT_THAT(probed.own.probeable(), ElementsAre(probed.direct, outside));
+  EXPECT_THAT(probed.own.punchable(), ElementsAre(probed.direct, outside));
+  probed.own.set_circuits({});
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.direct, outside));
+  probed.own.set_circuits({probed.circuit});
+  probed.own.set_private(false);
+  EXPECT_THAT(probed.own.advertised(), ElementsAre(listener, probed.direct, outside, probed.circuit));
+}
+
 TEST(OwnAddresses, AVerdictOnAnAddressThatIsGoneKeepsNoCircuitBack) {
   Probed probed;
   probed.own.set_reachability({{outside, Reachability::reachable}});
