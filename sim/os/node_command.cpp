@@ -140,6 +140,8 @@ NodeOptions options_of(const NodeArguments& arguments) {
   for (const auto& text : arguments.listen) options.listen.push_back(parse_address("--listen", text));
   for (const auto& text : arguments.reserve) options.reserve.push_back(parse_peer_address("--reserve", text));
   if (!arguments.dial.empty()) options.dial = parse_peer_address("--dial", arguments.dial);
+  if (options.dial && !options.dial->without_peer() && arguments.dht.empty())
+    throw UsageError(fmt::format("--dial {}: without an address, needs --dht to find one", arguments.dial));
   options.security = arguments.security;
   options.relay_service = arguments.relay_service;
   options.pings = arguments.pings;
@@ -244,8 +246,11 @@ void add_node_command(CLI::App& program) {
   command->add_flag("--relay-service", arguments->relay_service, "Relay for others");
   repeatable(command->add_option("--reserve", arguments->reserve,
                                  "Be reachable through this relay (…/p2p/RELAY); repeatable"));
-  auto* dial = command->add_option("--dial", arguments->dial, "Connect, identify, ping, and end (…/p2p/PEER)")
-                   ->type_name("MULTIADDR");
+  auto* dial =
+      command
+          ->add_option("--dial", arguments->dial,
+                       "Connect, identify, ping, and end (…/p2p/PEER; /p2p/PEER: where the DHT says)")
+          ->type_name("MULTIADDR");
   command->add_option("--ping", arguments->pings, "How often to ping the dialled peer")
       ->type_name("N")
       ->check(CLI::Range(0, 1'000'000))

@@ -41,7 +41,7 @@ struct NodeOptions {
   std::vector<std::string> security = swarm::SwarmProfile{}.security;
   bool relay_service = false;
   std::vector<multiformats::Multiaddr> reserve{};  ///< relays, each with its `/p2p/…`
-  std::optional<multiformats::Multiaddr> dial{};   ///< with its `/p2p/…`
+  std::optional<multiformats::Multiaddr> dial{};   ///< with its `/p2p/…`; nothing else: the DHT finds it
   int pings = 3;
   std::chrono::milliseconds punch_wait{
       10'000};  ///< how long to wait for a direct connection after a relayed one

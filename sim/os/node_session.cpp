@@ -96,6 +96,7 @@ class NodeSession {
   io::Task<bool> ask_dht_for_peer(PeerId peer);
   bool reported(const io::Result<>& result, const std::string& what);
   io::Task<bool> reserve(Multiaddr relay);
+  io::Task<swarm::DialReport> dial(Multiaddr address);
   io::Task<bool> visit(Multiaddr address);
   io::Task<bool> ping(ConnectionPtr connection);
   io::Task<> wait_for_direct_connection(PeerId peer);
@@ -249,11 +250,16 @@ io::Task<bool> NodeSession::reserve(Multiaddr relay) {
   co_return true;
 }
 
+io::Task<swarm::DialReport> NodeSession::dial(Multiaddr address) {
+  swarm::DialRequest request{.peer = address.peer_id().value(), .addresses = {}, .punch_role = {}};
+  request.addresses.push_back(address);
+  return node_.swarm().dial(std::move(request));
+}
+
 io::Task<bool> NodeSession::visit(Multiaddr address) {
   const auto peer = address.peer_id().value();
-  swarm::DialRequest request{.peer = peer, .addresses = {}, .punch_role = {}};
-  request.addresses.push_back(address);
-  const auto dialled = co_await node_.swarm().dial(std::move(request));
+  auto dialling = address.without_peer() ? dial(address) : node_.find_and_connect(peer);
+  const auto dialled = co_await std::move(dialling);
   if (!dialled.connection) {
     report_.dial_failed(peer, dialled);
     co_return false;

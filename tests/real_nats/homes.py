@@ -1,5 +1,5 @@
-"""Two homes behind real Linux routers, a relay, and the Internet between them: the world of `flaresim run
-scenarios/pair.yaml`, with the same addresses."""
+"""Two homes behind real Linux routers, servers, and the Internet between them: with one relay, the world of `flaresim
+run scenarios/pair.yaml`, with the same addresses."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ import pytest
 from namespaces import need
 from peers import Ours, Peer
 
-RELAY = "147.75.10.10"
+RELAY = {"relay": "147.75.10.10"}
 GATEWAYS = {"a": "84.16.40.7", "b": "84.16.41.7"}
 NETWORKS = {"a": "192.168.1", "b": "192.168.2"}
 PORT = 4001
@@ -31,9 +31,10 @@ class Wan(Peer):
 
 
 class Homes:
-    """Its processes end with `processes`, a contextlib.ExitStack, and leave logs and captures in `folder`."""
+    """Its processes end with `processes`, a contextlib.ExitStack, and leave logs and captures in `folder`. `servers`
+    are hosts with public addresses; packets take `delay_ms[from][to]` between these and the homes."""
 
-    def __init__(self, namespaces, processes, program, folder, delay_ms):
+    def __init__(self, namespaces, processes, program, folder, delay_ms, servers):
         self._namespaces = namespaces
         self._processes = processes
         self._program = program
@@ -42,19 +43,21 @@ class Homes:
         need("nft")
         if not Path("/dev/net/tun").exists():
             pytest.skip("no TUN devices here: /dev/net/tun is missing")
-        for host in ("relay", "gateway-a", "gateway-b", "a", "b"):
+        for host in (*servers, "gateway-a", "gateway-b", "a", "b"):
             namespaces.make(host)
-        self._start_wan(delay_ms)
-        self._give_address("relay", RELAY)
+        self._start_wan(delay_ms, servers)
+        for server, address in servers.items():
+            self._give_address(server, address)
         for home in GATEWAYS:
             self._make_home(home)
 
     def capture(self, member):
-        """What crosses the outside of a gateway, or reaches and leaves the relay."""
+        """What crosses the outside of a gateway, or reaches and leaves a server."""
         return self._folder / f"{member}.pcap"
 
-    def _start_wan(self, delay_ms):
-        hosts = {"relay": ("relay", RELAY), **{home: (f"gateway-{home}", GATEWAYS[home]) for home in GATEWAYS}}
+    def _start_wan(self, delay_ms, servers):
+        hosts = {**{server: (server, servers[server]) for server in servers},
+                 **{home: (f"gateway-{home}", GATEWAYS[home]) for home in GATEWAYS}}
         members = {member: {"namespace": self._namespaces.of(host), "addresses": [address],
                             "capture": str(self.capture(member))} for member, (host, address) in hosts.items()}
         command = [sys.executable, str(Path(__file__).with_name("wan.py")),

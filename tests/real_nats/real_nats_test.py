@@ -62,10 +62,10 @@ def gateways(capture_of):
 
 def in_the_kernel(case, folder):
     with Namespaces() as namespaces, ExitStack() as processes:
-        homes = Homes(namespaces, processes, PROGRAM, folder, one_way_ms(case.asymmetry_ms))
+        homes = Homes(namespaces, processes, PROGRAM, folder, one_way_ms(case.asymmetry_ms), RELAY)
         homes.masquerade(case.nat)
         relay = homes.start_node("relay", case.transport, "--relay-service")
-        via = relay.address.replace("0.0.0.0", RELAY)
+        via = relay.address.replace("0.0.0.0", RELAY["relay"])
         b = homes.start_node("b", case.transport, "--reserve", via)
         circuit = b.wait_for("reserved")["addresses"][0]
         homes.start_node("a", case.transport, "--dial", circuit, "--punch-wait", f"{PUNCH_S}s")
