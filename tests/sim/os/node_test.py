@@ -162,6 +162,21 @@ def test_a_third_process_relays(start, listener):
     assert target.wait_for("connected", path="relayed")["direction"] == "inbound"
 
 
+def test_a_peer_id_is_enough_where_the_dht_knows_it(start, listener):
+    server = listener("--dht", "server", "--dht-private")
+    target = listener("--dht", "client", "--dht-private", "--bootstrap", server.address)
+    server.wait_for("identified", peer=target.id)
+    in_the_dht = "--dht", "client", "--dht-private", "--bootstrap", server.address
+    client = start("--listen", LOOPBACK, *in_the_dht, "--dial", f"/p2p/{target.id}", "--ping", "1")
+    assert client.wait() == 0
+    assert client.wait_for("connected", peer=target.id)["address"] == target.address.split("/p2p/")[0]
+
+    stranger = listener("--seed", "1").id
+    lost = start("--listen", LOOPBACK, *in_the_dht, "--dial", f"/p2p/{stranger}")
+    assert lost.wait() == 1
+    assert lost.wait_for("dial_failed", peer=stranger)["failures"] == []
+
+
 def test_losing_the_relay_is_told(listener):
     relay = listener("--relay-service")
     target = listener("--reserve", relay.address)
@@ -328,6 +343,7 @@ def test_each_end_of_a_quic_connection_has_a_qlog(start, tmp_path):
         ["--predictable-keys"],
         ["--dial", "/ip4/127.0.0.1/tcp/1"],
         ["--dial", "nonsense"],
+        ["--dial", "/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"],  # where?
         ["--listen", "/ip4/300.0.0.1/tcp/1"],
         ["--reserve", "/ip4/127.0.0.1/tcp/1"],
         ["--ping", "3"],
