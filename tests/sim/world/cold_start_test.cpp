@@ -151,19 +151,25 @@ world::Scenario in_one_home(const std::string& topology, const std::string& tran
 
 class ColdStartInOneHome : public testing::TestWithParam<const char*> {};
 
-TEST_P(ColdStartInOneHome, ConnectsByThePrivateAddressThatIdentifyTellsOverTheRelay) {
-  const auto trial = run(in_one_home("same-lan", GetParam(), "true", "v1"));
+TEST_P(ColdStartInOneHome, ConnectsByThePrivateAddressThatIdentifyTellsOverTheRelayWithoutAVerdict) {
+  // A tells its public address beside, as long as it does not know that nobody can dial that.
+  const auto trial = run(load("scenarios/pair.yaml", {{"topology", "same-lan"},
+                                                      {"transports", GetParam()},
+                                                      {"observers", "6"},
+                                                      {"protocol.reversal_to_private", "true"}}));
   EXPECT_EQ(trial.outcome, Outcome::connection_reversed) << told(trial);
   EXPECT_TRUE(trial.relayed_after) << told(trial);
   EXPECT_FALSE(events_of(trial, "B", "dcutr.reverse").empty()) << told(trial);
   EXPECT_TRUE(events_of(trial, "B", "mdns.found").empty()) << told(trial);
 }
 
-TEST_P(ColdStartInOneHome, ReversesNothingOnceV2HasWithdrawnThePublicAddresses) {
+TEST_P(ColdStartInOneHome, ReversesNothingOncePublicAddressesAreWithdrawn) {
   // Who tells no public address is never dialled back, as in go-libp2p, at private ones neither.
-  const auto trial = run(in_one_home("same-lan", GetParam(), "true", "both"));
-  EXPECT_EQ(trial.outcome, Outcome::failed) << told(trial);
-  EXPECT_TRUE(events_of(trial, "B", "dcutr.reverse").empty()) << told(trial);
+  for (const auto* const reachability : {"v1", "both"}) {
+    const auto trial = run(in_one_home("same-lan", GetParam(), "true", reachability));
+    EXPECT_EQ(trial.outcome, Outcome::failed) << told(trial);
+    EXPECT_TRUE(events_of(trial, "B", "dcutr.reverse").empty()) << told(trial);
+  }
 }
 
 TEST_P(ColdStartInOneHome, FailsAtThePunchIfTheRouterDoesNotHairpin) {
