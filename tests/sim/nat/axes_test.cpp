@@ -457,6 +457,49 @@ TEST_F(LinuxReset, FirstFinsHaveTimersOfTheirOwn) {
   EXPECT_EQ(rig.size(), 0u);
 }
 
+/// tests/kernel, "two lives": sequence numbers tell a connection from the one before it between the same endpoints.
+class LinuxLives : public testing::Test {
+ protected:
+  Rig rig{"linux-input-drop"};
+  const TcpFields first{.sequence = 1000, .acknowledgement = 1001};
+  const TcpFields second{.sequence = 700'000, .acknowledgement = 700'001};
+};
+
+TEST_F(LinuxLives, AnInboundSynAfterADialGivenUpCannotBeAnswered) {
+  rig.tcp_out(x, a1, SYN, first);
+  EXPECT_EQ(rig.tcp_in(a1, mapped, SYN, first), x);
+  EXPECT_EQ(rig.tcp_out(x, a1, SYN | ACK, {.sequence = 700'000, .acknowledgement = 1001}),
+            x);                                       // untranslated
+  EXPECT_FALSE(rig.tcp_in(a1, mapped, SYN, second));  // nor does the next dial of either get through
+  EXPECT_EQ(rig.last.rule, Rule::out_of_state);
+  EXPECT_EQ(rig.tcp_out(x, a1, SYN, second), x);
+  EXPECT_EQ(rig.tcp_out(x, a1, SYN | ACK, first), mapped);
+}
+
+TEST_F(LinuxLives, ADialTakesThePlaceOfTheOneBefore) {
+  rig.tcp_out(x, a1, SYN, first);
+  EXPECT_EQ(rig.tcp_out(x, a1, SYN, second), mapped);
+  EXPECT_EQ(rig.tcp_in(a1, mapped, SYN, second), x);
+  EXPECT_EQ(rig.tcp_out(x, a1, SYN | ACK, second), mapped);
+  EXPECT_EQ(rig.tcp_in(a1, mapped, SYN | ACK, second), x);
+}
+
+TEST_F(LinuxLives, NobodyAnswersWhatWasNotSent) {
+  rig.tcp_out(x, a1, SYN, first);
+  EXPECT_FALSE(rig.tcp_in(a1, mapped, SYN | ACK, second));
+  EXPECT_EQ(rig.tcp_in(a1, mapped, SYN | ACK, first), x);
+  rig.tcp_out(x, a1, ACK);
+  rig.wait(1h);
+  EXPECT_EQ(rig.size(), 1u);
+}
+
+TEST_F(LinuxLives, OtherRoutersLookAtFlagsAlone) {
+  Rig rfc("APDM/APDF/preserve");
+  rfc.tcp_out(x, a1, SYN, first);
+  EXPECT_EQ(rfc.tcp_in(a1, mapped, SYN, first), x);
+  EXPECT_EQ(rfc.tcp_out(x, a1, SYN | ACK, {.sequence = 700'000, .acknowledgement = 1001}), mapped);
+}
+
 // ICMP, TTL, fragments
 
 TEST(NatEcho, AnswersPingsToItselfWhereItIsToldTo) {

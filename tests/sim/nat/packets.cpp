@@ -261,15 +261,17 @@ std::optional<Host> Rig::in(const Host& from, const Host& to) {
   return read(packet).destination;
 }
 
-std::optional<Host> Rig::tcp_out(const Host& from, const Host& to, std::uint8_t flags) {
-  Bytes packet = tcp(from, to, flags);
+std::optional<Host> Rig::tcp_out(const Host& from, const Host& to, std::uint8_t flags,
+                                 const TcpFields& fields) {
+  Bytes packet = tcp(from, to, flags, fields);
   if (!outbound(packet).forward) return {};
   EXPECT_EQ(read(packet).destination, to);
   return read(packet).source;
 }
 
-std::optional<Host> Rig::tcp_in(const Host& from, const Host& to, std::uint8_t flags) {
-  Bytes packet = tcp(from, to, flags);
+std::optional<Host> Rig::tcp_in(const Host& from, const Host& to, std::uint8_t flags,
+                                const TcpFields& fields) {
+  Bytes packet = tcp(from, to, flags, fields);
   if (!inbound(packet).forward) return {};
   EXPECT_EQ(read(packet).source, from);
   return read(packet).destination;

@@ -80,8 +80,10 @@ class Rig {
   std::optional<Host> out(const Host& from, const Host& to);
   /// Sends a UDP packet in: the inside endpoint it reaches, nothing when it is dropped.
   std::optional<Host> in(const Host& from, const Host& to);
-  std::optional<Host> tcp_out(const Host& from, const Host& to, std::uint8_t flags);
-  std::optional<Host> tcp_in(const Host& from, const Host& to, std::uint8_t flags);
+  std::optional<Host> tcp_out(const Host& from, const Host& to, std::uint8_t flags,
+                              const TcpFields& fields = {});
+  std::optional<Host> tcp_in(const Host& from, const Host& to, std::uint8_t flags,
+                             const TcpFields& fields = {});
 
   /// Any packet, rewritten in place; checks that a forwarded packet has valid checksums.
   Verdict outbound(Bytes& packet);
