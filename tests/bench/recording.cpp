@@ -97,7 +97,8 @@ class TemporaryFolder {
 Recording record_trial(const world::Scenario& scenario, const world::WorldData& data, std::uint64_t index) {
   const TemporaryFolder folder;
   const SodiumRecorder recorder;
-  const auto trial = run_trial(scenario, data, scenario.seed, index, {.timeline = false, .captures = {.directory = folder.path, .packets = true}});
+  const auto trial = run_trial(scenario, data, scenario.seed, index,
+                               {.timeline = false, .captures = {.directory = folder.path, .packets = true}});
   SodiumRecorder::stop();
   if (trial.outcome != world::Outcome::success) throw std::logic_error("the recorded trial did not succeed");
 

@@ -152,7 +152,8 @@ TEST_F(RelayTest, AReservationLastsAnHourAndIsAdvertised) {
 
 TEST_F(RelayTest, AskingAgainRenewsAndTakesNoSecondPlace) {
   std::vector<multiformats::PeerId> told;
-  b.node.relay_client().on_reserved([&](const Reservation& reservation) { told.push_back(reservation.relay); });
+  b.node.relay_client().on_reserved(
+      [&](const Reservation& reservation) { told.push_back(reservation.relay); });
   const auto first = reserve(b);
   world.scheduler.run_for(10min);
   const auto second = reserve(b);
