@@ -65,8 +65,7 @@ def in_the_kernel(case, folder):
         homes = Homes(namespaces, processes, PROGRAM, folder, one_way_ms(case.asymmetry_ms), RELAY)
         homes.masquerade(case.nat)
         relay = homes.start_node("relay", case.transport, "--relay-service")
-        via = relay.address.replace("0.0.0.0", RELAY["relay"])
-        b = homes.start_node("b", case.transport, "--reserve", via)
+        b = homes.start_node("b", case.transport, "--reserve", relay.address)
         circuit = b.wait_for("reserved")["addresses"][0]
         homes.start_node("a", case.transport, "--dial", circuit, "--punch-wait", f"{PUNCH_S}s")
         punch = b.wait_for("punch", seconds=PUNCH_S)
