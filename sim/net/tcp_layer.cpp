@@ -232,7 +232,8 @@ std::optional<std::uint16_t> TcpLayer::free_port(const io::IpAddress& local, con
 }
 
 /// RFC 6528 §3: what the endpoints have in common with no others, and a clock. So a connection that follows another one
-/// between the same endpoints begins with a higher number, as firewalls expect.
+/// between the same endpoints begins with a higher number, as firewalls expect; but where `TcpSocket`, which takes 31 bits
+/// of it, begins anew, every 2 h 23 min.
 std::uint32_t TcpLayer::initial_sequence(const FourTuple& tuple) const {
   constexpr std::int64_t tick_ns = 4000;  // RFC 9293 §3.4.1
   const auto ticks = static_cast<std::uint64_t>(ns3::Simulator::Now().GetNanoSeconds() / tick_ns);

@@ -251,8 +251,7 @@ io::Task<bool> NodeSession::reserve(Multiaddr relay) {
 }
 
 io::Task<swarm::DialReport> NodeSession::dial(Multiaddr address) {
-  swarm::DialRequest request{.peer = address.peer_id().value(), .addresses = {}, .punch_role = {}};
-  request.addresses.push_back(address);
+  swarm::DialRequest request{.peer = address.peer_id().value(), .addresses = {address}};
   return node_.swarm().dial(std::move(request));
 }
 
