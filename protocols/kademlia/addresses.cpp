@@ -36,8 +36,10 @@ std::vector<Multiaddr> Dht::State::addresses_of(const PeerId& peer) const {
   return out;
 }
 
+/// A limited connection is none that others could use (go-libp2p-kad-dht pb/message.go ConnectionType).
 PeerEntry Dht::State::entry_of(const PeerId& peer, std::vector<Multiaddr> addresses) const {
-  const bool connected = peer == swarm->id() || swarm->connection_to(peer);
+  const auto connection = swarm->connection_to(peer);
+  const bool connected = peer == swarm->id() || (connection && !connection->limited());
   return {peer, std::move(addresses), connected ? ConnectionType::connected : ConnectionType::not_connected};
 }
 

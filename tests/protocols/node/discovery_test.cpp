@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "protocols/kademlia/message.h"
 #include "protocols/node/node.h"
 #include "tests/protocols/node/world.h"
 
@@ -113,6 +114,32 @@ TEST(ForcedReachability, DecidesAtOnceAndCanBeServedToOthers) {
   EXPECT_TRUE(a.node.relay_service());
   EXPECT_FALSE(a.node.autonat_v1());
   EXPECT_THAT(a.swarm().protocols(), Contains(std::string(relay::hop_protocol)));
+}
+
+TEST(DhtServer, CallsAPeerConnectedThatItHasADirectConnectionTo) {
+  World world;
+  auto profile = whole();
+  profile.forced_reachability = Reachability::reachable;
+  auto& relay = world.add("1.1.1.1");
+  auto& server = world.add("2.2.2.2", "", profile);
+  auto& target = world.add("3.3.3.3");
+  auto& asker = world.add("4.4.4.4");
+  world.connect(asker, server);
+  const auto connection_to_target = [&] {
+    const auto stream = world.open(asker, server, "/ipfs/kad/1.0.0");
+    const kademlia::Message request{kademlia::MessageType::find_node, io::to_bytes(target.id().bytes())};
+    EXPECT_TRUE(world.run(support::write_all(stream, support::framed(kademlia::encode(request)))));
+    const auto answer = kademlia::decode(world.run(support::read_frame(stream)).value()).value();
+    stream->reset({});
+    EXPECT_EQ(answer.closer_peers.at(0).peer, target.id());
+    return answer.closer_peers.at(0).connection;
+  };
+  server.swarm().peers().add_addresses(target.id(), target.addresses());
+  EXPECT_EQ(connection_to_target(), kademlia::ConnectionType::not_connected);
+  ASSERT_TRUE(world.connect_through(relay, server, target)->limited());
+  EXPECT_EQ(connection_to_target(), kademlia::ConnectionType::not_connected);
+  world.connect(server, target);
+  EXPECT_EQ(connection_to_target(), kademlia::ConnectionType::connected);
 }
 
 TEST(RelayService, CanBeStoppedAndStartedAgainAndItsPeersAreTold) {
