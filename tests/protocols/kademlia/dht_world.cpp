@@ -53,7 +53,7 @@ DhtWorld::~DhtWorld() {
 
 DhtPeer& DhtWorld::add(Mode mode, const DhtProfile& profile) {
   const auto number = peers.size() + 1;
-  const auto address = std::to_string(80 + number / 250) + "." + std::to_string(number % 250) + ".1.1";
+  const auto address = std::to_string(128 + number / 250) + "." + std::to_string(number % 250) + ".1.1";
   peers.push_back(std::make_unique<DhtPeer>(internet.add_host(address), number, profile));
   peers.back()->dht.set_mode(mode);
   return *peers.back();
