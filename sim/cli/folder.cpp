@@ -82,21 +82,26 @@ io::Result<> Folder::begin(const study::Plan& plan, const std::string& command_l
   return written ? write_manifest(plan, command_line, "running", "") : written;
 }
 
+template <class Row, class Each>
+io::Result<> Folder::write_csv(const char* name, const study::Plan& plan, Each each) const {
+  io::Result<> read;
+  const auto written = write_file(path_ / name, [&](std::ostream& file) {
+    file << report::csv_header(report::fields(plan, Row()));
+    read = each([&](const Row& row) { file << report::csv_row(report::fields(plan, row)); });
+  });
+  return read ? written : read;
+}
+
 io::Result<> Folder::end(const study::Plan& plan, const study::Summary& summary,
                          const std::string& command_line) {
-  io::Result<> read;
-  auto written = write_file(path_ / "trials.csv", [&](std::ostream& file) {
-    file << report::csv_header(report::fields(plan, study::Row()));
-    read = store_.each([&](const study::Row& row) { file << report::csv_row(report::fields(plan, row)); });
-  });
-  if (read && written && plan.has_networks()) {
-    written = write_file(path_ / "worlds.csv", [&](std::ostream& file) {
-      file << report::csv_header(report::fields(plan, study::World()));
-      read = store_.each_world(
-          [&](const study::World& world) { file << report::csv_row(report::fields(plan, world)); });
-    });
+  auto written = write_csv<study::Row>("trials.csv", plan, [&](auto write) { return store_.each(write); });
+  if (written && plan.has_networks()) {
+    written =
+        write_csv<study::World>("worlds.csv", plan, [&](auto write) { return store_.each_world(write); });
   }
-  if (!read) return read;
+  if (written && plan.has_networks()) {
+    written = write_csv<study::World>("looks.csv", plan, [&](auto write) { return store_.each_look(write); });
+  }
   if (!written) return written;
   written = write_file(path_ / "summary.json", [&](std::ostream& file) { file << report::json(summary); });
   if (!written) return written;

@@ -9,7 +9,7 @@
 namespace flaresim::cli {
 
 /// Where a run leaves what it found: `scenario.yaml` (with all defaults), `manifest.json`, `trials.sqlite`,
-/// `trials.csv`, `worlds.csv` of networks, `summary.json`, and `captures/` when packets are captured.
+/// `trials.csv`, `worlds.csv` and `looks.csv` of networks, `summary.json`, and `captures/` when packets are captured.
 class Folder {
  public:
   /// With an empty `path`, a new folder `results/<scenario>-<UTC time>`.
@@ -25,6 +25,9 @@ class Folder {
 
  private:
   Folder(std::filesystem::path path, study::Store store) : path_(std::move(path)), store_(std::move(store)) {}
+  /// `each` hands all rows to what it is called with.
+  template <class Row, class Each>
+  io::Result<> write_csv(const char* name, const study::Plan& plan, Each each) const;
   io::Result<> write_manifest(const study::Plan& plan, const std::string& command_line,
                               const std::string& state, const std::string& ended) const;
 

@@ -153,7 +153,9 @@ class RunCommand {
       progress.advance();
       return folder.store().add(world);
     };
-    auto end = study::run(plan, work_with(data), options, {.row = add_row, .world = add_world});
+    const auto add_look = [&](const study::World& world) { return folder.store().add_look(world); };
+    auto end =
+        study::run(plan, work_with(data), options, {.row = add_row, .world = add_world, .look = add_look});
     progress.finish();
     // The rows so far stay, however the run ended.
     if (auto committed = folder.store().commit(); !committed) return tl::unexpected(committed.error());

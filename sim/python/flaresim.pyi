@@ -25,6 +25,11 @@ class Result:
         `relay_reservations`, …), `verdicts` by kind of NAT, `refused` by status code, and `kill`. Empty without a network.
         """
     @property
+    def looks(self) -> list[dict[str, Any]]:
+        """What the worlds had come to at each look (`network.check_every`), world after world: dictionaries as those of
+        `worlds`, whose report tells at `simulated_s` how much of the world it is of.
+        """
+    @property
     def summary(self) -> dict[str, Any]:
         """`scenario`, `seed`, `trials`, `outcomes`, `causes`, `punch_rate`, `direct_rate`, `phases`, `groups`,
         `expectations`, `build`, of a network also `worlds`, `true_closest_rate`, `true_verdict_rate` and `reserved_rate`,

@@ -2,6 +2,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "sim/report/report.h"
 #include "sim/study/network_codec.h"
 #include "sim/study/run.h"
@@ -20,6 +23,7 @@ constexpr int max_jobs = 1024;
 struct Result {
   py::list rows;
   py::list worlds;
+  py::list looks;
   py::dict summary;
 
   py::object frame() const { return py::module_::import("pandas").attr("DataFrame")(rows); }
@@ -88,6 +92,7 @@ bool python_interrupted() {
 struct Results {
   std::vector<study::Row> rows;
   std::vector<study::World> worlds;
+  std::vector<study::World> looks;
 };
 
 Results run_all(const study::Plan& plan, const world::WorldData& data, int jobs) {
@@ -111,6 +116,11 @@ Results run_all(const study::Plan& plan, const world::WorldData& data, int jobs)
                              [&](const study::World& world) {
                                results.worlds.push_back(world);
                                return io::Result<>{};
+                             },
+                         .look =
+                             [&](const study::World& world) {
+                               results.looks.push_back(world);
+                               return io::Result<>{};
                              }};
   study::RunOptions options{
       .jobs = jobs, .skip = 0, .captures = {}, .interrupted = python_interrupted, .under_way = [](double) {}};
@@ -121,6 +131,9 @@ Results run_all(const study::Plan& plan, const world::WorldData& data, int jobs)
   }
   if (!end) throw std::runtime_error("workers: " + end.error().message());
   if (*end == study::RunEnd::interrupted) throw py::error_already_set();
+  // Those of one world are in order; which world's came first is the machine's affair.
+  std::ranges::stable_sort(results.looks, {},
+                           [](const study::World& look) { return std::pair(look.cell, look.number); });
   return results;
 }
 
@@ -144,6 +157,7 @@ Result run(const std::string& path, const py::object& trials, const py::object& 
     summarizer.add(world);
     result.worlds.append(dictionary(*plan, world));
   }
+  for (const auto& look : results.looks) result.looks.append(dictionary(*plan, look));
   result.summary = from_json(report::json(summarizer.finish()));
   return result;
 }
@@ -173,6 +187,8 @@ PYBIND11_MODULE(flaresim, module) {
   py::class_<Result>(module, "Result", "What a run found.")
       .def_readonly("rows", &Result::rows, "One dictionary a trial, or an attempt of a network.")
       .def_readonly("worlds", &Result::worlds, "One dictionary a world of a network, with its report.")
+      .def_readonly("looks", &Result::looks,
+                    "One dictionary a look at a world of a network, with its report so far.")
       .def_readonly("summary", &Result::summary, "Counts, rates with intervals, groups, and the build.")
       .def("frame", &Result::frame, "The rows as a pandas data frame.");
   module.def("run", &run, "Runs a scenario file.", py::arg("path"), py::arg("trials") = py::none(),

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <utility>
 
 #include "sim/study/worker.h"
 
@@ -81,8 +82,8 @@ class Run {
     const auto& scenario = plan_.cells[cell].scenario;
     if (scenario.network) {
       world::NetworkOptions options;
-      options.on_look = [&](io::Duration at, const world::NetworkReport&, const world::NetworkCost&) {
-        progress(std::chrono::duration<double>(at) / scenario.network->duration);
+      options.on_look = [&](io::Duration at, const world::NetworkReport& so_far, const world::NetworkCost&) {
+        progress(std::chrono::duration<double>(at) / scenario.network->duration, so_far);
       };
       auto result = work_.network(scenario, scenario.seed, numbering_.index(number), options);
       return {.trials = std::move(result.rows), .report = std::move(result.report)};
@@ -116,6 +117,9 @@ class Run {
     for (auto& worker : workers_) {
       const auto job = worker.job();
       auto answer = worker.poll();
+      for (auto& report : worker.take_looks()) {
+        if (auto written = sink_.look(world_of(*job, std::move(report))); !written) return written;
+      }
       if (!answer) continue;
       const auto retired = answer->retired;
       if (job) finished_[*job] = std::move(answer->result);
@@ -133,7 +137,12 @@ class Run {
     for (const auto& trial : result.trials) {
       if (auto written = sink_.row({cell, trial}); !written) return written;
     }
-    return sink_.world({cell, numbering_.index(number), result.failure, result.report});
+    return sink_.world(world_of(number, result.report, result.failure));
+  }
+
+  World world_of(std::uint64_t number, std::optional<world::NetworkReport> report,
+                 std::string error = {}) const {
+    return {numbering_.cell(number), numbering_.index(number), std::move(error), std::move(report)};
   }
 
   /// The trial's own identity is filled in here, since a trial that went wrong may not know it.

@@ -42,6 +42,9 @@ struct World {
 struct Sink {
   std::function<io::Result<>(const Row&)> row;
   std::function<io::Result<>(const World&)> world;  ///< after the world's rows
+  /// What a world that is under way has come to: at each look (`network.check_every`), in their order, between what
+  /// comes of other worlds.
+  std::function<io::Result<>(const World&)> look = [](const World&) { return io::Result<>{}; };
 };
 
 struct RunOptions {

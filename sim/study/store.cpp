@@ -13,7 +13,7 @@
 namespace flaresim::study {
 namespace {
 
-constexpr auto schema_version = "3";
+constexpr auto schema_version = "4";
 /// Rows that a crash may cost.
 constexpr std::uint64_t batch = 64;
 
@@ -58,6 +58,8 @@ constexpr auto insert_trial =
     "INSERT INTO trials VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 constexpr auto select_trials = "SELECT * FROM trials ORDER BY cell, trial";
 constexpr auto select_worlds = "SELECT cell, world, error, report FROM worlds ORDER BY cell, world";
+constexpr auto select_looks =
+    "SELECT cell, world, error, report FROM looks ORDER BY cell, world, simulated_s";
 /// A cell is of networks or of trials that have worlds of their own.
 constexpr auto count_done =
     "SELECT (SELECT count(*) FROM worlds) +"
@@ -65,22 +67,22 @@ constexpr auto count_done =
 constexpr auto drop_part =
     "DELETE FROM trials WHERE cell = ? AND world NOT IN (SELECT world FROM worlds WHERE cell = ?)";
 
-/// The columns of `worlds` that hold a report's numbers.
-std::string create_worlds() {
+/// `worlds` or `looks`, with the columns that hold a report's numbers.
+std::string create_table(std::string_view table, std::string_view key) {
   std::string columns;
   for (const auto& [name, number] : columns_of({})) {
     columns += fmt::format(", {} {}", name, std::holds_alternative<double>(number) ? "REAL" : "INTEGER");
   }
   return fmt::format(
-      "CREATE TABLE worlds (cell INTEGER NOT NULL, world INTEGER NOT NULL, error TEXT NOT NULL, report "
-      "TEXT{}, "
-      "PRIMARY KEY (cell, world)) STRICT",
-      columns);
+      "CREATE TABLE {} (cell INTEGER NOT NULL, world INTEGER NOT NULL, error TEXT NOT NULL, report TEXT{}, "
+      "PRIMARY KEY ({})) STRICT",
+      table, columns, key);
 }
-std::string insert_world() {
-  std::string places = "INSERT INTO worlds VALUES (?,?,?,?";
+/// `how` with the table: "INSERT INTO worlds".
+std::string insert_into(std::string_view how) {
+  std::string places = "?,?,?,?";
   for (std::size_t i = 0; i < columns_of({}).size(); ++i) places += ",?";
-  return places + ")";
+  return fmt::format("{} VALUES ({})", how, places);
 }
 
 class SqliteCategory : public std::error_category {
@@ -242,13 +244,16 @@ tl::expected<Store, StoreError> Store::open(const std::string& path, const Plan&
   const auto ready = known ? io::Result<>{} : store.create(plan, print);
   for (const auto& cell : plan.cells) store.is_network_.push_back(cell.scenario.network.has_value());
   auto insert = store.prepare(insert_trial);
-  auto insert_of_world = store.prepare(insert_world().c_str());
-  if (!ready || !insert || !insert_of_world || !store.drop_parts())
+  auto insert_world = store.prepare(insert_into("INSERT INTO worlds").c_str());
+  auto insert_look = store.prepare(insert_into("INSERT OR REPLACE INTO looks").c_str());
+  if (!ready || !insert || !insert_world || !insert_look || !store.drop_parts()) {
     return tl::unexpected(store.explain(path));
+  }
   const auto done = store.count();
   if (!done || !store.commit()) return tl::unexpected(store.explain(path));
   store.insert_ = std::move(*insert);
-  store.insert_world_ = std::move(*insert_of_world);
+  store.insert_world_ = std::move(*insert_world);
+  store.insert_look_ = std::move(*insert_look);
   store.done_ = *done;
   return store;
 }
@@ -280,7 +285,10 @@ StoreError Store::explain(const std::string& path) const {
 
 io::Result<> Store::create(const Plan& plan, const std::string& print) {
   if (auto done = execute(create_tables); !done) return done;
-  if (auto done = execute(create_worlds().c_str()); !done) return done;
+  for (const auto& [name, key] :
+       {std::pair{"worlds", "cell, world"}, {"looks", "cell, world, simulated_s"}}) {
+    if (auto done = execute(create_table(name, key).c_str()); !done) return done;
+  }
   auto property = prepare("INSERT INTO run VALUES (?,?)");
   if (!property) return tl::unexpected(property.error());
   for (const auto& [key, value] :
@@ -338,7 +346,19 @@ io::Result<> Store::add(const Row& row) {
 
 io::Result<> Store::add(const World& world) {
   if (auto begun = begin_batch(); !begun) return begun;
-  Binder binder(insert_world_.get());
+  if (auto inserted = insert(insert_world_.get(), world); !inserted) return inserted;
+  ++done_;
+  return commit();
+}
+
+io::Result<> Store::add_look(const World& world) {
+  if (auto begun = begin_batch(); !begun) return begun;
+  if (auto inserted = insert(insert_look_.get(), world); !inserted) return inserted;
+  return commit();
+}
+
+io::Result<> Store::insert(sqlite3_stmt* statement, const World& world) {
+  Binder binder(statement);
   binder << std::uint64_t{world.cell} << world.number << world.error;
   if (world.report) {
     binder << to_json(*world.report);
@@ -346,11 +366,10 @@ io::Result<> Store::add(const World& world) {
   } else {
     for (std::size_t i = 0; i <= columns_of({}).size(); ++i) binder << nullptr;
   }
-  const auto code = sqlite3_step(insert_world_.get());
-  sqlite3_reset(insert_world_.get());
+  const auto code = sqlite3_step(statement);
+  sqlite3_reset(statement);
   if (code != SQLITE_DONE) return sqlite_failure(code);
-  ++done_;
-  return commit();
+  return {};
 }
 
 io::Result<> Store::begin() { return execute("BEGIN IMMEDIATE"); }
@@ -389,6 +408,10 @@ io::Result<> Store::each(const std::function<void(const Row&)>& visit) const {
 
 io::Result<> Store::each_world(const std::function<void(const World&)>& visit) const {
   return each_row(select_worlds, [&](sqlite3_stmt* statement) { visit(read_world(statement)); });
+}
+
+io::Result<> Store::each_look(const std::function<void(const World&)>& visit) const {
+  return each_row(select_looks, [&](sqlite3_stmt* statement) { visit(read_world(statement)); });
 }
 
 }  // namespace flaresim::study

@@ -10,13 +10,13 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
-#include <span>
-#include <utility>
+
+#include "sim/study/network_codec.h"
 
 namespace flaresim::study {
 namespace {
 
-enum class MessageKind : std::uint32_t { result, last_result, share };
+enum class MessageKind : std::uint32_t { result, last_result, look };
 
 /// Before each message on the wire.
 struct Header {
@@ -54,10 +54,12 @@ bool receive_all(int socket, void* data, std::size_t size) {
 [[noreturn]] void serve(const Worker::Job& job, int socket) {
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_DFL);
-  const auto progress = [socket](double share) {
-    const Header header{sizeof share, MessageKind::share};
+  const auto progress = [socket](double share, const world::NetworkReport& so_far) {
+    const auto report = to_json(so_far);
+    const Header header{static_cast<std::uint32_t>(sizeof share + report.size()), MessageKind::look};
     // That nobody listens any more shows when the result is sent.
-    if (send_all(socket, &header, sizeof header)) send_all(socket, &share, sizeof share);
+    if (!send_all(socket, &header, sizeof header) || !send_all(socket, &share, sizeof share)) return;
+    send_all(socket, report.data(), report.size());
   };
   for (std::uint64_t number = 0; receive_all(socket, &number, sizeof number);) {
     Header header;
@@ -103,6 +105,7 @@ Worker::Worker(Worker&& other) noexcept
       socket_(std::exchange(other.socket_, -1)),
       job_(other.job_),
       share_(other.share_),
+      looks_(std::move(other.looks_)),
       inbox_(std::move(other.inbox_)) {}
 
 Worker& Worker::operator=(Worker&& other) noexcept {
@@ -110,6 +113,7 @@ Worker& Worker::operator=(Worker&& other) noexcept {
   std::swap(socket_, other.socket_);
   std::swap(job_, other.job_);
   std::swap(share_, other.share_);
+  std::swap(looks_, other.looks_);
   std::swap(inbox_, other.inbox_);
   return *this;
 }
@@ -144,22 +148,32 @@ bool Worker::take_message(std::optional<Answer>& answer) {
   Header header;
   if (inbox_.size() < sizeof header) return false;
   std::memcpy(&header, inbox_.data(), sizeof header);
-  if (header.size > max_answer_bytes || (header.kind == MessageKind::share && header.size != sizeof share_)) {
-    answer = failed("the worker process sent garbage");
+  const auto garbage = failed("the worker process sent garbage");
+  if (header.size > max_answer_bytes) {
+    answer = garbage;
     return true;
   }
   if (inbox_.size() < sizeof header + header.size) return false;
   const auto body = std::span(inbox_).subspan(sizeof header, header.size);
-  if (header.kind == MessageKind::share) {
-    std::memcpy(&share_, body.data(), sizeof share_);
+  if (header.kind == MessageKind::look) {
+    if (!take_look(body)) answer = garbage;
   } else {
     auto result = decode(body);
     job_.reset();
     share_ = 0;
-    answer = result ? Answer{std::move(*result), header.kind == MessageKind::last_result}
-                    : failed("the worker process sent garbage");
+    answer = result ? Answer{std::move(*result), header.kind == MessageKind::last_result} : garbage;
   }
   inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(sizeof header + header.size));
+  return true;
+}
+
+bool Worker::take_look(std::span<const std::uint8_t> body) {
+  if (body.size() < sizeof share_) return false;
+  const auto text = body.subspan(sizeof share_);
+  auto report = parse_report({reinterpret_cast<const char*>(text.data()), text.size()});
+  if (!report) return false;
+  std::memcpy(&share_, body.data(), sizeof share_);
+  looks_.push_back(std::move(*report));
   return true;
 }
 

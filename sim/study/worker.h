@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocols/io/result.h"
@@ -19,8 +21,8 @@ namespace flaresim::study {
 /// 2. The child lives until this is destroyed, or until it dies of a job.
 class Worker {
  public:
-  /// In the child: how much of the job is done, from 0 to 1. To be called seldom.
-  using Progress = std::function<void(double share)>;
+  /// In the child: how much of the job is done, from 0 to 1, and what it has come to so far. To be called seldom.
+  using Progress = std::function<void(double share, const world::NetworkReport& so_far)>;
   using Job = std::function<JobResult(std::uint64_t number, const Progress& progress)>;
 
   /// Forks. `siblings` are the sockets of other workers, which the child must not keep open.
@@ -35,6 +37,8 @@ class Worker {
   void give(std::uint64_t job);
   /// What is done of the job under way, as far as the child has told; 0 without one.
   double share() const { return share_; }
+  /// What the child has told of the job since the last call, or of the one that `poll` has just answered.
+  std::vector<world::NetworkReport> take_looks() { return std::exchange(looks_, {}); }
 
   struct Answer {
     JobResult result{};    ///< its `failure` says too what ended a child without a result
@@ -46,6 +50,7 @@ class Worker {
  private:
   Worker(pid_t pid, int socket) : pid_(pid), socket_(socket) {}
   bool take_message(std::optional<Answer>& answer);
+  bool take_look(std::span<const std::uint8_t> body);
   static Answer failed(std::string why);
   std::string wait_for_death();
 
@@ -53,6 +58,7 @@ class Worker {
   int socket_ = -1;
   std::optional<std::uint64_t> job_;
   double share_ = 0;
+  std::vector<world::NetworkReport> looks_;
   std::vector<std::uint8_t> inbox_;
 };
 

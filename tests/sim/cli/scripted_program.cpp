@@ -62,12 +62,16 @@ world::Trial scripted(const world::Scenario& scenario, const world::WorldData&, 
   return trial;
 }
 
-/// World `number` has the attempts that the letters say, and ends as letter `number` does.
+/// World `number` has the attempts that the letters say, and ends as letter `number` does, after a look at its half.
 world::NetworkResult scripted_network(const world::Scenario& scenario, const world::WorldData& data,
                                       std::uint64_t seed, std::uint64_t number,
                                       const world::NetworkOptions& options) {
   const auto attempts = scenario.network->pairs ? scenario.network->pairs->attempts : 0;
   world::NetworkResult result;
+  result.report.world = number;
+  result.report.nodes = scenario.network->nodes;
+  result.report.simulated = scenario.network->duration / 2;
+  if (options.on_look) options.on_look(result.report.simulated, result.report, {});
   scripted(scenario, data, seed, number, {});
   for (std::uint64_t i = 0; i < attempts; ++i) {
     auto& row =
@@ -75,8 +79,7 @@ world::NetworkResult scripted_network(const world::Scenario& scenario, const wor
     row.index = number * attempts + i;
     row.world = number;
   }
-  result.report.world = number;
-  result.report.nodes = scenario.network->nodes;
+  result.report.simulated = scenario.network->duration;
   result.report.probes.count = 10;
   result.report.probes.right = 9;
   result.report.lookups.took_s = {4, 0.6, 0.5, 0.9, 1.5};

@@ -492,8 +492,19 @@ def test_a_run_of_networks_goes_on_with_the_next_world(tmp_path):
     database.close()
     assert run(tmp_path, path, "--out", "cut").returncode == 0
     assert json.loads((tmp_path / "cut" / "manifest.json").read_text())["trials_before"] == 2
-    for name in ("trials.csv", "worlds.csv", "summary.json"):
+    for name in ("trials.csv", "worlds.csv", "looks.csv", "summary.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_world_that_is_killed_leaves_what_it_had_come_to(tmp_path):
+    run(tmp_path, network(tmp_path, "SK", 2, attempts=1), "--jobs", "1", "--out", "out")
+    database = sqlite3.connect(tmp_path / "out" / "trials.sqlite")
+    assert database.execute("SELECT world, simulated_s, probes FROM looks ORDER BY world").fetchall() == [
+        (0, 1800.0, 0), (1, 1800.0, 0)]
+    assert database.execute("SELECT world, simulated_s, probes FROM worlds ORDER BY world").fetchall() == [
+        (0, 3600.0, 10), (1, None, None)]
+    with open(tmp_path / "out" / "looks.csv", newline="") as file:
+        assert [(row["world"], row["simulated_s"]) for row in csv.DictReader(file)] == [("0", "1800.000000"), ("1", "1800.000000")]
 
 
 def test_networks_are_held_against_rates_of_their_own(tmp_path):

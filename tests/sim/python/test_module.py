@@ -128,3 +128,25 @@ def test_topologies_are_swept_like_any_key():
     result = flaresim.run(PAIR, sweep={"topology": ["same-lan", "home-home"]})
     assert [(row["topology"], row["outcome"]) for row in result.rows] == [("same-lan", "FAILED"), ("home-home", "SUCCESS")]
     assert [row["nat_a"] for row in result.rows] == ["fritzbox", "fritzbox"]
+
+
+SMALL_NETWORK = {
+    "network.nodes": 30,
+    "network.join": "1 min",
+    "network.duration": "5 min",
+    "network.check_every": "1 min",
+    "network.churn.from": "4 min",
+    "network.probes": {"count": 10, "at": "2 min", "over": "1 min"},
+    "network.pairs": {"peers": 6, "attempts": 2, "from": "2 min", "limit": "1 min"},
+}
+
+
+def test_a_network_has_worlds_and_tells_how_they_came_about():
+    runs = [flaresim.run(str(SCENARIOS / "network-1k.yaml"), trials=2, jobs=jobs, set=SMALL_NETWORK) for jobs in (1, 2)]
+    assert runs[0].rows == runs[1].rows and runs[0].worlds == runs[1].worlds and runs[0].looks == runs[1].looks
+    for number, world in enumerate(runs[0].worlds):
+        looks = [look["report"] for look in runs[0].looks if look["world"] == number]
+        assert [look["simulated_s"] for look in looks] == [60.0 * minute for minute in range(1, 6)]
+        events = [look["events"] for look in looks]
+        assert events == sorted(events) and 0 < events[0] < events[-1] <= world["report"]["events"]
+        assert looks[-1]["probes"] == world["report"]["probes"] == 10

@@ -33,6 +33,7 @@ world::NetworkResult whole(const world::Scenario&, std::uint64_t seed, std::uint
 struct Found {
   std::vector<Row> rows;
   std::vector<World> worlds;
+  std::vector<World> looks;
 };
 
 Found found_of(const Plan& plan, const Work& work, const RunOptions& options) {
@@ -46,6 +47,11 @@ Found found_of(const Plan& plan, const Work& work, const RunOptions& options) {
                         .world =
                             [&](const World& world) {
                               found.worlds.push_back(world);
+                              return io::Result<>{};
+                            },
+                        .look =
+                            [&](const World& world) {
+                              found.looks.push_back(world);
                               return io::Result<>{};
                             }});
   EXPECT_TRUE(end);
@@ -271,6 +277,28 @@ TEST(RunOfNetworks, TellsHowMuchOfAWorldIsDone) {
   };
   EXPECT_EQ(found_of(networks_of({2}), {.trial = plain, .network = slow}, options).worlds.size(), 2U);
   EXPECT_THAT(told, testing::ElementsAre(0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75));
+}
+
+TEST(RunOfNetworks, HandsOnEveryLookBeforeTheWorldEndsOrDies) {
+  const auto looked_at = [](std::uint64_t number, int quarter) {
+    auto report = full_network(5, number).report;
+    report.simulated = quarter * 15min;
+    return report;
+  };
+  const auto looking = [&](const world::Scenario&, std::uint64_t seed, std::uint64_t number,
+                           const world::NetworkOptions& options) {
+    for (const int quarter : {1, 2, 3}) options.on_look(15min * quarter, looked_at(number, quarter), {});
+    if (number == 1) std::raise(SIGKILL);
+    return full_network(seed, number);
+  };
+  const auto found = found_of(networks_of({1, 2}), {.trial = plain, .network = looking}, {.jobs = 1});
+  ASSERT_EQ(found.looks.size(), 9U);
+  EXPECT_THAT(places(found.looks), testing::ElementsAre(std::pair{0, 0}, std::pair{0, 0}, std::pair{0, 0},
+                                                        std::pair{1, 0}, std::pair{1, 0}, std::pair{1, 0},
+                                                        std::pair{1, 1}, std::pair{1, 1}, std::pair{1, 1}));
+  for (std::size_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(found.looks[i].report, looked_at(found.looks[i].number, 1 + static_cast<int>(i % 3)));
+  }
 }
 
 TEST(RunOfNetworks, ACrashCostsOneWorldAndNamesTheSignal) {

@@ -154,6 +154,37 @@ TEST_F(StoreTest, GivesBackWorldsAsTheyWere) {
   EXPECT_EQ(bytes_of(kept[4].trial), bytes_of(full_network(1, 1).rows[1]));
 }
 
+World look_at(std::uint64_t number, io::Duration at, std::uint64_t events) {
+  auto look = world_of(number);
+  look.report->simulated = at;
+  look.report->events = events;
+  return look;
+}
+
+TEST_F(StoreTest, KeepsLooksAtOnceAndTheirWorldsInOrder) {
+  using namespace std::chrono_literals;
+  const auto plan = networks_of({3});
+  const auto writer = ::fork();
+  if (writer == 0) {
+    auto store = Store::open(path(), plan);
+    (void)store->add_look(look_at(1, 10min, 5));
+    (void)store->add_look(look_at(0, 5min, 6));
+    add_world(*store, 0);
+    (void)store->add_look(look_at(1, 15min, 7));
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+
+  auto store = Store::open(path(), plan).value();
+  EXPECT_EQ(store.done(), 1U);
+  ASSERT_TRUE(store.add_look(look_at(1, 10min, 8)));  // of the second start
+  std::vector<std::optional<world::NetworkReport>> looks;
+  ASSERT_TRUE(store.each_look([&](const World& look) { looks.push_back(look.report); }));
+  EXPECT_THAT(looks, testing::ElementsAre(look_at(0, 5min, 6).report, look_at(1, 10min, 8).report,
+                                          look_at(1, 15min, 7).report));
+}
+
 TEST_F(StoreTest, GoesOnAfterTheLastWholeWorld) {
   const auto plan = networks_of({3});
   const auto writer = ::fork();
