@@ -29,6 +29,13 @@ std::optional<std::uint32_t> length_of(const ns3::Packet& packet) {
   return length;
 }
 
+/// Of a datagram that has its header.
+std::uint32_t checksum_of(const ns3::Packet& packet) {
+  std::array<std::uint8_t, header_bytes> head{};
+  copy_head(packet, head);
+  return head[6] << 8 | head[7];
+}
+
 }  // namespace
 
 ns3::TypeId UdpLayer::GetTypeId() {
@@ -69,6 +76,11 @@ void UdpLayer::send(const io::Endpoint& from, const io::Endpoint& to, io::BytesV
       header.InitializeChecksum(source, destination, protocol_udp);
     }
     packet->AddHeader(header);
+    if (ns3::Node::ChecksumEnabled() && checksum_of(*packet) == 0) {
+      packet->RemoveAtStart(header_bytes);
+      header.ForceChecksum(0xffff);  // RFC 768: a zero would say that there is none
+      packet->AddHeader(header);
+    }
   };
   if (from.address.is_v4()) {
     const auto source = to_ns3(from.address.to_v4()), destination = to_ns3(to.address.to_v4());
@@ -104,8 +116,11 @@ ns3::IpL4Protocol::RxStatus UdpLayer::demultiplex(const ns3::Ptr<ns3::Packet>& p
     header.EnableChecksums();
     header.InitializeChecksum(source, destination, protocol_udp);
   }
+  const bool absent = checksum_of(*packet) == 0;
   packet->RemoveHeader(header);
-  if (!header.IsChecksumOk()) return RX_CSUM_FAILED;
+  // Over IPv4 a datagram may come without (RFC 1122 §4.1.3.4), over IPv6 it may not (RFC 8200 §8.1).
+  const bool fine = absent ? from.is_v4() || !ns3::Node::ChecksumEnabled() : header.IsChecksumOk();
+  if (!fine) return RX_CSUM_FAILED;
   const auto users = users_at({to, header.GetDestinationPort()});
   if (users.empty())
     return to.is_multicast() ? RX_OK : RX_ENDPOINT_UNREACH;  // RFC 1122 §3.2.2: no error about a group

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/protocols/support/error_of.h"
@@ -15,9 +16,11 @@ const LinkProfile lan{.up = {.delay = 1ms}, .down = {.delay = 1ms}};
 
 /// Host `a` behind one box, host `b` behind another, and a public host `s`, all with both families.
 struct TwoHomes : SmallWorld {
-  explicit TwoHomes(const char* behaviour = "EIM/APDF") : TwoHomes(nat::parse_behaviour(behaviour).value()) {}
-  explicit TwoHomes(const nat::Behaviour& behaviour)
-      : box_a(simulation, behaviour, ip("198.51.100.1"), random.derive("box a")),
+  explicit TwoHomes(const char* behaviour = "EIM/APDF", engine::SimulationOptions options = {})
+      : TwoHomes(nat::parse_behaviour(behaviour).value(), options) {}
+  explicit TwoHomes(const nat::Behaviour& behaviour, engine::SimulationOptions options = {})
+      : SmallWorld(options),
+        box_a(simulation, behaviour, ip("198.51.100.1"), random.derive("box a")),
         box_b(simulation, behaviour, ip("198.51.100.2"), random.derive("box b")),
         a(simulation, {ip("192.168.1.10"), ip("2001:db8:a::10")}, random.derive("a")),
         b(simulation, {ip("192.168.1.10"), ip("2001:db8:b::10")}, random.derive("b")) {
@@ -53,6 +56,77 @@ TEST(NatBox, AServerSeesTheOutsideAddressAndAnswersReachTheHost) {
   EXPECT_EQ(answered.from, at("203.0.113.1", 53));
   EXPECT_EQ(io::as_text(answered.payload), "answer");
   EXPECT_EQ(world.simulation.now(), t0 + 102ms);
+}
+
+/// RFC 1071, over an even number of bytes.
+std::uint16_t sum_of(io::BytesView bytes, std::uint32_t sum = 0) {
+  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += bytes[i] << 8 | bytes[i + 1];
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+/// Two bytes that give a datagram between these a checksum whose complement is zero.
+io::Bytes balancing(const io::Endpoint& from, const io::Endpoint& to) {
+  std::uint32_t sum = protocol_udp + 2 * 10 + from.port + to.port;
+  for (const auto& address : {from.address, to.address}) {
+    sum = address.is_v4() ? sum_of(address.to_v4().to_bytes(), sum) : sum_of(address.to_v6().to_bytes(), sum);
+  }
+  const auto rest = static_cast<std::uint16_t>(0xffff - sum_of({}, sum));
+  return {static_cast<std::uint8_t>(rest >> 8), static_cast<std::uint8_t>(rest)};
+}
+
+TEST(NatBox, ADatagramWhoseChecksumComesToZeroIsNoneWithoutAChecksum) {
+  TwoHomes world("EIM/APDF", {.checksums = true});
+  for (const auto& [any, inside, server] : {std::tuple("0.0.0.0", "192.168.1.10", "203.0.113.1"),
+                                            std::tuple("::", "2001:db8:a::10", "2001:db8:5::1")}) {
+    auto receiver = world.s.bind(at(any, 53)).value();
+    auto sender = world.a.bind(at(any, 5000)).value();
+    const auto payload = balancing(at(inside, 5000), at(server, 53));
+    ASSERT_TRUE(sender->send_to(payload, at(server, 53)));
+    ASSERT_TRUE(sender->send_to(io::as_bytes("next"), at(server, 53)));
+    EXPECT_EQ(world.run(receive_one(*receiver)).payload, payload) << server;
+  }
+}
+
+TEST(Udp, ADatagramWithoutAChecksumIsTakenOverIPv4Only) {
+  SmallWorld world({.checksums = true});
+  auto& host = world.add_host("s", {ip("203.0.113.1"), ip("2001:db8:5::1")});
+  auto& other = world.add_host("o", {ip("203.0.113.2"), ip("2001:db8:6::1")});
+  Probe probe(world.simulation);
+  world.plug(probe, "probe", {ip("203.0.113.9"), ip("2001:db8:9::1")});
+  auto v4 = host.bind(at("0.0.0.0", 53)).value();
+  auto v6 = host.bind(at("::", 53)).value();
+
+  const auto with_ports = [](io::Bytes packet, io::BytesView payload) {
+    for (const std::uint8_t byte : {0, 9, 0, 53, 0, 10, 0, 0}) packet.push_back(byte);
+    packet.insert(packet.end(), payload.begin(), payload.end());
+    return packet;
+  };
+  const auto append = [](io::Bytes& packet, const auto& bytes) {
+    packet.insert(packet.end(), bytes.begin(), bytes.end());
+  };
+  io::Bytes over_v4{0x45, 0, 0, 30, 0, 0, 0, 0, 64, protocol_udp, 0, 0};
+  append(over_v4, ip("203.0.113.9").to_v4().to_bytes());
+  append(over_v4, ip("203.0.113.1").to_v4().to_bytes());
+  const auto header = static_cast<std::uint16_t>(~sum_of(over_v4));
+  over_v4[10] = static_cast<std::uint8_t>(header >> 8);
+  over_v4[11] = static_cast<std::uint8_t>(header);
+  probe.send(make_packet(with_ports(over_v4, io::as_bytes("ok"))));
+  world.simulation.run_for(1s);
+  ASSERT_TRUE(other.bind(at("0.0.0.0", 0)).value()->send_to(io::as_bytes("next"), at("203.0.113.1", 53)));
+  EXPECT_EQ(io::as_text(world.run(receive_one(*v4)).payload), "ok");
+
+  io::Bytes over_v6{0x60, 0, 0, 0, 0, 10, protocol_udp, 64};
+  append(over_v6, ip("2001:db8:9::1").to_v6().to_bytes());
+  append(over_v6, ip("2001:db8:5::1").to_v6().to_bytes());
+  // Also one whose other bytes sum up as if zero were right.
+  for (const auto& payload :
+       {io::Bytes{'n', 'o'}, balancing(at("2001:db8:9::1", 9), at("2001:db8:5::1", 53))}) {
+    probe.send(make_packet(with_ports(over_v6, payload)));
+  }
+  world.simulation.run_for(1s);
+  ASSERT_TRUE(other.bind(at("::", 0)).value()->send_to(io::as_bytes("next"), at("2001:db8:5::1", 53)));
+  EXPECT_EQ(io::as_text(world.run(receive_one(*v6)).payload), "next");
 }
 
 TEST(NatBox, AGroupIsHeardByItsMembersInTheLanOnly) {
