@@ -26,6 +26,7 @@ io::Task<swarm::DialReport> DialBacks::Dialler::dial(multiformats::PeerId peer,
                                                      std::vector<multiformats::Multiaddr> addresses,
                                                      io::Duration limit) {
   swarm::DialRequest request{peer, std::move(addresses), true, std::nullopt, limit};
+  request.despite_backoff = true;
   return swarm_->dial(std::move(request));
 }
 

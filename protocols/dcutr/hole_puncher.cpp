@@ -134,6 +134,7 @@ io::Task<> HolePuncher::State::reverse(Ptr self, PunchReport* report) {
   self->swarm->trace("dcutr.reverse", std::to_string(addresses.size()));
   swarm::DialRequest request{report->peer, std::move(addresses), true, std::nullopt,
                              self->profile.reversal_limit};
+  request.despite_backoff = true;
   auto dial = co_await self->swarm->dial(std::move(request));
   reversal.cause = dial.error;
   reversal.failures = std::move(dial.failures);
@@ -283,6 +284,7 @@ io::Task<> HolePuncher::State::dial_together(Ptr self, Agreed agreed, Role role,
   attempt.dialled_at = self->swarm->scheduler().now();
   self->swarm->trace("dcutr.dial", role == Role::client ? "client" : "server");
   swarm::DialRequest request{report->peer, std::move(agreed.addresses), true, role, self->profile.dial_limit};
+  request.despite_backoff = true;
   auto dial = co_await self->swarm->dial(std::move(request));
   attempt.cause = dial.error;
   attempt.failures = std::move(dial.failures);

@@ -130,7 +130,7 @@ std::shared_ptr<Swarm::State::Dial> Swarm::State::dial_like(const DialRequest& r
   const auto found = std::ranges::find_if(dials, [&](const std::shared_ptr<Dial>& dial) {
     const auto& other = dial->request;
     return other.peer == request.peer && !other.punch_role && other.direct_only == request.direct_only &&
-           other.over == request.over;
+           other.over == request.over && other.despite_backoff == request.despite_backoff;
   });
   return found == dials.end() ? nullptr : *found;
 }
@@ -181,7 +181,7 @@ void Swarm::State::release_batch(Dial& dial) {
   const auto delay = dial.tries[dial.released].delay;
   for (; dial.released < dial.dialable && dial.tries[dial.released].delay == delay; ++dial.released) {
     auto& tried = dial.tries[dial.released];
-    if (!dial.request.direct_only &&
+    if (!dial.request.despite_backoff &&
         backoff.is_backed_off(dial.request.peer, tried.address, scheduler.now())) {
       tried.why = Error::backed_off;
     } else {

@@ -98,8 +98,7 @@ enum class OverLimited { no, yes };
 struct DialRequest {
   multiformats::PeerId peer;
   std::vector<multiformats::Multiaddr> addresses;
-  /// Neither dial through relays, nor be content with a relayed connection that exists. Nobody is spared for having
-  /// failed lately.
+  /// Neither dial through relays, nor be content with a relayed connection that exists.
   bool direct_only = false;
   /// Set for a hole punch: this is our role in the handshake, no other local port will do than the one that we listen
   /// on, and all addresses are dialled at once.
@@ -108,6 +107,9 @@ struct DialRequest {
   io::Duration limit{0};
   /// Be content only with a direct connection over this transport.
   std::optional<multiformats::Transport> over = std::nullopt;
+  /// Spare no address for having failed lately, as go-libp2p does where it forces a direct dial: of punches, reversals and
+  /// AutoNAT's dial-backs.
+  bool despite_backoff = false;
 };
 
 struct DialFailure {

@@ -239,45 +239,7 @@ class ColdStart final : public Story {
   bool over_ = false;
 };
 
-autorelay::Strategy strategy_of(RelayChoice choice) {
-  switch (choice) {
-    case RelayChoice::random:
-      return autorelay::Strategy::random;
-    case RelayChoice::closest_rtt:
-      return autorelay::Strategy::closest_rtt;
-    case RelayChoice::xor_closest:
-      return autorelay::Strategy::xor_closest;
-  }
-  return autorelay::Strategy::random;
-}
-
-node::ReachabilityFrom source_of(ReachabilityFrom from) {
-  switch (from) {
-    case ReachabilityFrom::v1:
-      return node::ReachabilityFrom::v1;
-    case ReachabilityFrom::v2:
-      return node::ReachabilityFrom::v2;
-    case ReachabilityFrom::both:
-      return node::ReachabilityFrom::both;
-  }
-  return node::ReachabilityFrom::both;
-}
-
 }  // namespace
-
-void add_discovery(const ProtocolSpec& protocol, node::NodeProfile& profile) {
-  profile.autonat.emplace().from = source_of(protocol.reachability);
-  profile.dht.emplace();
-  profile.auto_relay.emplace().strategy = strategy_of(protocol.relay_choice);
-  profile.relay_when_public = true;
-  if (protocol.mdns) profile.mdns.emplace();
-  if (const auto& bounds = protocol.connections) {
-    auto& manager = profile.connection_manager.emplace();
-    manager.low_water = bounds->low;
-    manager.high_water = bounds->high;
-    manager.grace = bounds->grace;
-  }
-}
 
 std::unique_ptr<Story> make_cold_start(const Scenario& scenario, PairWorld& world, Trial& trial,
                                        Story::Say say) {

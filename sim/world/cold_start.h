@@ -2,16 +2,12 @@
 
 #include <memory>
 
-#include "protocols/node/node.h"
 #include "sim/world/pair_world.h"
 #include "sim/world/scenario.h"
 #include "sim/world/story.h"
 #include "sim/world/trial.h"
 
 namespace flaresim::world {
-
-/// Adds what every node of a cold start runs: AutoNAT, the DHT, AutoRelay, and the relay service while it is public.
-void add_discovery(const ProtocolSpec& protocol, node::NodeProfile& profile);
 
 /// Two peers that boot with bootstrap addresses alone; A knows the peer id of B beside.
 ///

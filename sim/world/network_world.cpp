@@ -9,7 +9,7 @@
 
 #include "sim/world/draw.h"
 #include "sim/world/nat_presets.h"
-#include "sim/world/network_profile.h"
+#include "sim/world/node_profile.h"
 
 namespace flaresim::world {
 namespace {

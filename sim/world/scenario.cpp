@@ -134,13 +134,25 @@ class ScenarioReader {
 
   /// A network has no pair, and its relays are nodes of its own.
   void read_network_world(const Value& value, const Keys& keys, Scenario& scenario) {
-    for (const auto* key :
-         {"gateways", "core", "peers", "relays", "observers", "unreachable_pairs", "events"}) {
+    for (const auto* key : {"gateways", "core", "peers", "relays", "observers", "unreachable_pairs", "events",
+                            "discovery", "bootstrap", "meet_at"}) {
       if (const auto* given = keys.find(key)) {
         reader_.fail(given->place, fmt::format("a scenario with a network has no '{}'", key));
       }
     }
     if (scenario.ip != std::vector<int>{4}) reader_.fail(value.place, "a network has IP version 4 alone");
+    if (scenario.transports != std::vector<Transport>{Transport::tcp}) {
+      const auto* transports = keys.find("transports");
+      reader_.fail((transports ? transports : &value)->place, "a network has the transport tcp alone");
+    }
+    const auto refuse = [&](bool given, const char* key) {
+      if (!given) return;
+      reader_.fail(find_value(*keys.find("protocol"), key)->place,
+                   fmt::format("a scenario with a network has no protocol.{}", key));
+    };
+    refuse(scenario.protocol.connections.has_value(), "connections");  // it has marks of its own
+    refuse(scenario.protocol.mdns, "mdns");
+    refuse(scenario.protocol.port_mapping, "port_mapping");
     scenario.network = read_network(reader_, value, vocabulary_);
     const auto* peers = find_value(value, "peers");
     if (!peers) return reader_.fail(value.place, "missing key 'peers' in network");

@@ -6,10 +6,9 @@
 #include <fstream>
 
 #include "protocols/relay/relay_error.h"
-#include "protocols/security/noise.h"
-#include "protocols/security/tls.h"
 #include "sim/world/changes.h"
 #include "sim/world/cold_start.h"
+#include "sim/world/node_profile.h"
 #include "sim/world/pair_world.h"
 #include "sim/world/recorder.h"
 #include "sim/world/story.h"
@@ -117,33 +116,6 @@ class FixedRelays final : public Story {
   bool over_ = false;
 };
 
-node::NodeProfile profile_of(const Scenario& scenario) {
-  const auto& protocol = scenario.protocol;
-  node::NodeProfile profile;
-  if (scenario.discovery == Discovery::cold_start) add_discovery(protocol, profile);
-  profile.swarm.quic.initial_rtt = protocol.quic_initial_rtt;
-  profile.swarm.accepted_socket_takes_punch_role = protocol.accepted_socket_takes_punch_role;
-  profile.swarm.security.clear();
-  for (const auto security : protocol.security) {
-    profile.swarm.security.emplace_back(security == Security::tls ? security::tls_protocol
-                                                                  : security::noise_protocol);
-  }
-  if (protocol.port_mapping) profile.port_mapping.emplace();
-  profile.dcutr.reversal_to_private = protocol.reversal_to_private;
-  switch (protocol.roles) {
-    case Roles::spec:
-      profile.dcutr.roles = dcutr::Roles::spec;
-      break;
-    case Roles::legacy:
-      profile.dcutr.roles = dcutr::Roles::legacy;
-      break;
-    case Roles::swap_on_last_attempt:
-      profile.dcutr.roles = dcutr::Roles::swap_on_last_attempt;
-      break;
-  }
-  return profile;
-}
-
 std::unique_ptr<Story> story_of(const Scenario& scenario, PairWorld& world, Trial& trial, Story::Say say) {
   if (scenario.discovery == Discovery::cold_start)
     return make_cold_start(scenario, world, trial, std::move(say));
@@ -154,7 +126,8 @@ void run_story(const Scenario& scenario, const WorldData& data, Geography& geogr
                const io::Random& random, const Draw& drawn, const TrialOptions& options, Trial& trial) {
   Recorder recorder(options, trial);
   PairWorld world(scenario, data, geography, drawn, random,
-                  engine::SimulationOptions{options.captures.packets}, profile_of(scenario), recorder.tap());
+                  engine::SimulationOptions{options.captures.packets}, node_profile(scenario),
+                  recorder.tap());
   recorder.attach(world);
   world.warm_up();
   const auto say = [&](const std::string& node, std::string_view what, std::string detail) {

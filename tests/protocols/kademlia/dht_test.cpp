@@ -128,6 +128,20 @@ TEST_F(DhtTest, WhoDoesNotAnswerLeavesTheTableAndIsNotAmongTheClosest) {
   EXPECT_THAT(a->dht.table(), Not(Contains(gone.id())));
 }
 
+TEST_F(DhtTest, WhoDidNotAnswerIsLeftAloneForItsBackoff) {
+  // Silent, so that a dial costs the whole limit, and not a refusal.
+  auto& gone = server(5);
+  gone.dht.stop();
+  gone.swarm->shut_down();
+  gone.host.raise_firewall();
+  world.scheduler.run_for(1s);
+  const auto first = world.run(a->dht.closest_peers(id_of(gone)));
+  const auto again = world.run(a->dht.closest_peers(id_of(gone)));
+  EXPECT_GE(first.took, 5s);
+  EXPECT_EQ(again.failures, 1u);  // others still tell of it
+  EXPECT_LT(again.took, 1s);
+}
+
 TEST_F(DhtTest, AClientIsFoundByItsId) {
   const auto found = world.run(a->dht.find_peer(b->id()));
   ASSERT_TRUE(found) << found.error().message();

@@ -207,12 +207,14 @@ TEST_F(DialPolicy, DialsTheNextAddressInPlaceOfOneLeftAlone) {
   EXPECT_THAT(dialled, ElementsAre(Pair(silent(1), 20ms)));
 }
 
-TEST_F(DialPolicy, LeavesNothingAloneThatIsDialledDirectly) {
+TEST_F(DialPolicy, LeavesNothingAloneDespiteItsBackoffWhenToldTo) {
   auto& a = world.add("1.1.1.1");
   world.add("2.2.2.2");
   auto request = request_for(peer_named(9), {"/ip4/2.2.2.2/tcp/9"});
   world.run_dial(a, request);
   request.direct_only = true;
+  EXPECT_EQ(world.run_dial(a, request).failures.at(0).why, Error::backed_off);
+  request.despite_backoff = true;
   EXPECT_EQ(world.run_dial(a, request).failures.at(0).why, std::errc::connection_refused);
 }
 
