@@ -107,10 +107,10 @@ struct Funnel {
 /// After many nodes fell silent at once.
 struct KillFigures {
   std::uint64_t killed = 0;
-  std::uint64_t survivors = 0;
-  std::uint64_t connected =
-      0;  ///< of them, those that still had a connection, or a way over connections, to the rest
-  std::uint64_t lost = 0;  ///< of those, who then knew no server that was online
+  std::uint64_t survivors = 0;  ///< that were online then
+  /// Of them, those in the largest part that connections still held together, and were online when looked at.
+  std::uint64_t connected = 0;
+  std::uint64_t lost = 0;  ///< of those, who were then outside of the largest part
   bool operator==(const KillFigures&) const = default;
 };
 

@@ -28,14 +28,17 @@ void NetworkProbes::begin() {
 }
 
 io::Task<> NetworkProbes::probe() {
+  if (std::ranges::none_of(world_.members(), &Member::online)) co_return;
   std::size_t prober = 0;
   do {
     prober = random_.below(world_.members().size());
   } while (!world_.members()[prober].online());
+  const auto lives = world_.members()[prober].lives;
   io::Bytes key(32);
   random_.fill(key);
   const auto place = kademlia::key_of(key);
   const auto lookup = co_await world_.members()[prober].node->dht()->closest_peers(std::move(key));
+  if (!world_.members()[prober].online() || world_.members()[prober].lives != lives) co_return;  // it left
   ++figures_.count;
   figures_.right += is_right(prober, place, lookup.closest);
   took_s_.push_back(std::chrono::duration<double>(lookup.took).count());
@@ -82,34 +85,41 @@ void NetworkKill::strike() {
     survives[i] = random_.uniform() >= world_.spec().kill->share;
     if (!survives[i]) victims.push_back(i);
   }
-  for (const auto number : largest_part(survives)) {
+  for (const auto number : largest_part(survives, Ties::connections)) {
     connected_.emplace_back(number, world_.members()[number].lives);
   }
   figures.killed = victims.size();
+  figures.survivors = static_cast<std::uint64_t>(std::ranges::count(survives, true));
   for (const auto victim : victims) lives_.kill(victim);
   timer_.arm_after(world_.spec().kill->settle, [this] { look(); });
 }
 
 /// By union of sets, each named by its smallest member.
-std::vector<std::size_t> NetworkKill::largest_part(const std::vector<bool>& survives) const {
-  std::vector<std::size_t> part(survives.size());
+std::vector<std::size_t> NetworkKill::largest_part(const std::vector<bool>& among, Ties ties) const {
+  std::vector<std::size_t> part(among.size());
   std::iota(part.begin(), part.end(), 0);
   const auto root = [&](std::size_t at) {
     while (part[at] != at) at = part[at] = part[part[at]];
     return at;
   };
-  for (std::size_t i = 0; i < survives.size(); ++i) {
-    if (!survives[i]) continue;
-    for (const auto& connection : world_.members()[i].node->swarm().connections()) {
-      const auto other = world_.find(connection->remote());
-      if (!other || !survives[*other] || connection->relayed()) continue;
-      const auto a = root(i), b = root(*other);
-      part[std::max(a, b)] = std::min(a, b);
+  const auto tie = [&](std::size_t at, const multiformats::PeerId& peer) {
+    const auto other = world_.find(peer);
+    if (!other || !among[*other]) return;
+    const auto a = root(at), b = root(*other);
+    part[std::max(a, b)] = std::min(a, b);
+  };
+  for (std::size_t i = 0; i < among.size(); ++i) {
+    if (!among[i]) continue;
+    auto& node = *world_.members()[i].node;
+    for (const auto& connection : node.swarm().connections()) {
+      if (!connection->relayed()) tie(i, connection->remote());
     }
+    if (ties == Ties::connections) continue;
+    for (const auto& peer : node.dht()->table()) tie(i, peer);
   }
   std::map<std::size_t, std::vector<std::size_t>> parts;
-  for (std::size_t i = 0; i < survives.size(); ++i) {
-    if (survives[i]) parts[root(i)].push_back(i);
+  for (std::size_t i = 0; i < among.size(); ++i) {
+    if (among[i]) parts[root(i)].push_back(i);
   }
   const auto largest =
       std::ranges::max_element(parts, {}, [](const auto& each) { return each.second.size(); });
@@ -117,24 +127,15 @@ std::vector<std::size_t> NetworkKill::largest_part(const std::vector<bool>& surv
 }
 
 void NetworkKill::look() {
-  for (const auto& member : world_.members()) figures_->survivors += member.online();
+  std::vector<bool> online;
+  for (const auto& member : world_.members()) online.push_back(member.online());
+  const auto rest = largest_part(online, Ties::connections_and_tables);
   for (const auto& [number, lives] : connected_) {
     const auto& member = world_.members()[number];
     if (!member.online() || member.lives != lives) continue;
     ++figures_->connected;
-    figures_->lost += is_lost(number);
+    figures_->lost += !std::ranges::binary_search(rest, number);
   }
-}
-
-bool NetworkKill::is_lost(std::size_t number) const {
-  const auto knows = [&](const multiformats::PeerId& peer) {
-    const auto other = world_.find(peer);
-    return other && is_server(world_.members()[*other]);
-  };
-  auto& node = *world_.members()[number].node;
-  if (std::ranges::any_of(node.dht()->table(), knows)) return false;
-  return std::ranges::none_of(node.swarm().connections(),
-                              [&](const auto& connection) { return knows(connection->remote()); });
 }
 
 }  // namespace flaresim::world

@@ -11,7 +11,7 @@ namespace flaresim::world {
 
 /// Lookups of random keys by random nodes, held against the servers that are online when they end.
 ///
-/// A result is right when every one of the k closest servers that can be dialled is in it. Those that cannot, because
+/// A lookup whose node leaves before it ends does not count. A result is right when every one of the k closest servers that can be dialled is in it. Those that cannot, because
 /// they take themselves for public wrongly, are found by those alone who are connected to them.
 class NetworkProbes {
  public:
@@ -38,8 +38,8 @@ class NetworkProbes {
 /// Silences a share of the nodes at once, and looks at the others some time later.
 ///
 /// A survivor is still connected to the rest when it is in the largest part of the network that connections between
-/// survivors hold together, and is online when they are looked at. It is lost when it then knows no server that is
-/// online: neither in its routing table, nor by a connection.
+/// survivors hold together, and is online when they are looked at. It is lost when it is then outside of the largest part
+/// that connections and routing tables hold together.
 class NetworkKill {
  public:
   NetworkKill(NetworkWorld& world, NetworkLives& lives, io::Random random);
@@ -51,8 +51,9 @@ class NetworkKill {
  private:
   void strike();
   void look();
-  std::vector<std::size_t> largest_part(const std::vector<bool>& survives) const;
-  bool is_lost(std::size_t number) const;
+  enum class Ties { connections, connections_and_tables };
+  /// In ascending order.
+  std::vector<std::size_t> largest_part(const std::vector<bool>& among, Ties ties) const;
 
   NetworkWorld& world_;
   NetworkLives& lives_;

@@ -111,6 +111,28 @@ TEST(Network, LosesNobodyWhoIsStillConnectedWhenHalfOfItDies) {
   EXPECT_EQ(report.left_behind, 0u);
 }
 
+TEST(Network, WhoJoinsAfterTheKillIsNoSurvivor) {
+  const auto scenario = network_scenario(
+      40, "8 min", {{"network.join", "6 min"}, {"network.kill", "{at: 2 min, share: 0.2, settle: 5 min}"}});
+  const auto report = run_network(scenario, world_data(), 1, 0).report;
+  ASSERT_TRUE(report.kill);
+  EXPECT_EQ(report.starts, 40u);
+  EXPECT_GT(report.kill->killed, 0u);
+  EXPECT_LT(report.kill->killed + report.kill->survivors, 25u);
+}
+
+TEST(Network, EndsAlsoWhenNobodyIsLeft) {
+  const auto scenario = network_scenario(12, "6 min",
+                                         {{"network.kill", "{at: 3 min, share: 1, settle: 1 min}"},
+                                          {"network.probes", "{count: 9, at: 4 min, over: 1 min}"}});
+  const auto report = run_network(scenario, world_data(), 1, 0).report;
+  ASSERT_TRUE(report.kill);
+  EXPECT_EQ(report.kill->killed, 12u);
+  EXPECT_EQ(report.kill->survivors, 0u);
+  EXPECT_EQ(report.probes.count, 0u);
+  EXPECT_EQ(report.left_behind, 0u);
+}
+
 TEST(Network, RelaysRefuseTenTimesWhatTheyMayHold) {
   const auto scenario = network_scenario(50, "7 min",
                                          {{"network.public_share", "0.12"},
