@@ -74,7 +74,11 @@ io::Result<Url> Url::parse(std::string_view text) {
 }
 
 io::Result<Url> Url::resolve(std::string_view reference) const {
-  if (reference.find("://") != std::string_view::npos) return parse(reference);
+  if (reference.find("://") != std::string_view::npos) {
+    auto url = parse(reference);
+    if (url && url->host.address != host.address) return io::fail(Error::malformed_answer);
+    return url;
+  }
   Url url = *this;
   url.target = reference.starts_with('/') ? std::string(reference)
                                           : target.substr(0, target.rfind('/') + 1) + std::string(reference);

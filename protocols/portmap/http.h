@@ -16,7 +16,8 @@ struct Url {
 
   /// Absolute, plain HTTP, with an address for a host: all that UPnP devices have. Error::malformed_answer.
   static io::Result<Url> parse(std::string_view text);
-  /// A reference in a document from here: absolute, or an absolute path, or a path beside ours.
+  /// A reference in a document from here: absolute, or an absolute path, or a path beside ours. Another host than ours is
+  /// an Error::malformed_answer, or a document could make us ask anybody.
   io::Result<Url> resolve(std::string_view reference) const;
 };
 

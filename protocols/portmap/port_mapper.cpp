@@ -78,12 +78,13 @@ struct PortMapper::State {
 io::Task<> PortMapper::State::run(Ptr self) {
   while (!self->stopped) {
     self->gateway = co_await discover(self);
-    if (self->gateway && !self->stopped) co_await serve(self);
+    const bool found = self->gateway != nullptr;
+    if (found && !self->stopped) co_await serve(self);
     self->settle();
     if (self->stopped) break;
+    if (found) continue;
     const auto again_at = self->now() + self->profile.rediscover_every;
-    while (!self->gateway && !self->stopped && self->now() < again_at)
-      co_await self->changed.wait_until(again_at);
+    while (!self->stopped && self->now() < again_at) co_await self->changed.wait_until(again_at);
   }
 }
 
@@ -121,19 +122,22 @@ io::Task<> PortMapper::State::try_one(Ptr self, io::Task<io::Result<GatewayPtr>>
 
 /// Until it has failed too often, or all is over.
 io::Task<> PortMapper::State::serve(Ptr self) {
-  int failures = 0;
+  // Each by itself: a protocol that tells the address with its mappings alone need not ask for it, and cannot fail to.
+  int failed_renewals = 0;
+  int failed_addresses = 0;
+  const int limit = self->profile.failures_until_rediscovery;
   self->address_due = self->now();
   for (auto& [key, port] : self->ports) port.renew_at = self->now();
-  while (!self->stopped && failures < self->profile.failures_until_rediscovery) {
+  while (!self->stopped && failed_renewals < limit && failed_addresses < limit) {
     const auto due = std::ranges::find_if(
         self->ports, [&](const auto& one) { return one.second.renew_at <= self->now(); });
     if (due != self->ports.end()) {
       const bool renewed = co_await renew(self, due->first);
-      failures = renewed ? 0 : failures + 1;
+      failed_renewals = renewed ? 0 : failed_renewals + 1;
     }
     if (self->address_due <= self->now() && !self->stopped) {
       const bool known = co_await refresh_address(self);
-      failures = known ? 0 : failures + 1;
+      failed_addresses = known ? 0 : failed_addresses + 1;
     }
     self->tell_if_changed();
     if (!self->settled && self->next_due() > self->now()) self->settle();

@@ -43,7 +43,7 @@ struct MappedPort {
 /// 1. It looks for a gateway by all protocols at once; the first of PCP, NAT-PMP and UPnP IGD that has answered when the
 /// first answers, serves.
 /// 2. Mappings are renewed until `stop` or `release`.
-/// 3. After some failures in a row it looks for a gateway anew.
+/// 3. After some failures in a row, of renewals or to learn the outside address, it looks for a gateway anew at once.
 class PortMapper {
  public:
   PortMapper(io::Network& network, PortMapProfile profile);

@@ -9,7 +9,9 @@
 #include <optional>
 #include <vector>
 
+#include "protocols/portmap/http.h"
 #include "tests/protocols/support/answering_lan.h"
+#include "tests/protocols/support/error_of.h"
 #include "tests/protocols/support/test_scheduler.h"
 
 namespace flaresim::portmap {
@@ -83,6 +85,19 @@ class NatPmpGateway {
   io::Scheduler& scheduler_;
 };
 
+/// Speaks PCP: an answer to ANNOUNCE, and each mapping as it was asked for. RFC 6887 §7.2, §11.1.
+std::optional<io::Bytes> pcp_answer(io::BytesView request) {
+  if (request.size() < 24 || request[0] != 2) return {};
+  io::Bytes answer(request.begin(), request.end());
+  answer[1] |= 0x80;
+  std::fill(answer.begin() + 8, answer.begin() + 24, std::uint8_t{0});  // the client's address stood there
+  answer[11] = 1;                                                       // the epoch
+  if (request[1] == 0) return answer;
+  const auto address = boost::asio::ip::make_address_v6("::ffff:84.16.40.1").to_bytes();
+  std::copy(address.begin(), address.end(), answer.begin() + 44);
+  return answer;
+}
+
 class PortMapperTest : public testing::Test {
  protected:
   PortMapperTest() {
@@ -112,7 +127,10 @@ class PortMapperTest : public testing::Test {
 
   support::TestScheduler scheduler;
   NatPmpGateway gateway{scheduler};
-  AnsweringLan lan{scheduler, [this](const auto& to, auto request) { return gateway.answer(to, request); }};
+  AnsweringLan lan{scheduler, [this](const auto& to, auto request) {
+                     return speaks_pcp && !gateway.silent ? pcp_answer(request) : gateway.answer(to, request);
+                   }};
+  bool speaks_pcp = false;
   PortMapProfile profile;
   std::optional<PortMapper> mapper;
   int changes = 0;
@@ -185,12 +203,41 @@ TEST_F(PortMapperTest, LooksForAGatewayAgainOnceItsOwnIsSilent) {
   scheduler.run_for(1s);
   EXPECT_EQ(mapper->gateway(), "nat-pmp");
   gateway.silent = true;
-  ASSERT_TRUE(scheduler.run_until([&] { return mapper->gateway().empty(); }, 30min));
+  ASSERT_TRUE(scheduler.run_until([&] { return mapper->gateway().empty(); }, 2min));
   EXPECT_THAT(mapper->mapped(), IsEmpty());
   EXPECT_EQ(changes, 2);
   gateway.silent = false;
-  ASSERT_TRUE(scheduler.run_until([&] { return !mapper->mapped().empty(); }, 30min));
+  ASSERT_TRUE(scheduler.run_until([&] { return !mapper->mapped().empty(); }, 6min));
   EXPECT_EQ(changes, 3);
+}
+
+TEST_F(PortMapperTest, LooksAgainAtOnceForAGatewayThatIsThere) {
+  start();
+  scheduler.run_for(1s);
+  gateway.result = 2;  // not authorised
+  ASSERT_TRUE(scheduler.run_until([&] { return mapper->gateway().empty(); }, 2min));
+  gateway.result = 0;
+  EXPECT_TRUE(scheduler.run_until([&] { return !mapper->mapped().empty(); }, 10s));
+}
+
+TEST_F(PortMapperTest, LooksForAGatewayAgainAlthoughPcpNeverAsksForItsAddress) {
+  profile.pcp = speaks_pcp = true;
+  profile.nat_pmp = false;
+  start();
+  scheduler.run_for(1s);
+  ASSERT_EQ(mapper->gateway(), "pcp");
+  ASSERT_EQ(mapper->mapped(), mapped_at(1, 4001));
+  gateway.silent = true;
+  ASSERT_TRUE(scheduler.run_until([&] { return mapper->gateway().empty(); }, 2min));
+  gateway.silent = false;
+  EXPECT_TRUE(scheduler.run_until([&] { return !mapper->mapped().empty(); }, 6min));
+}
+
+TEST(Url, LeadsToNoOtherHost) {
+  const auto document = Url::parse("http://192.168.1.1:5000/rootDesc.xml").value();
+  EXPECT_EQ(document.resolve("http://192.168.1.1:80/ctl").value().target, "/ctl");
+  EXPECT_EQ(document.resolve("/ctl").value().target, "/ctl");
+  EXPECT_EQ(error_of(document.resolve("http://10.0.0.1:5000/ctl")), Error::malformed_answer);
 }
 
 TEST_F(PortMapperTest, ReleasesWhatItHas) {
