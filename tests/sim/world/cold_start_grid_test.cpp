@@ -54,9 +54,9 @@ const std::map<std::string, const char*> exceptions{
      "to him."},
 };
 
-class ColdStartGridLong : public testing::TestWithParam<Cell> {};
+class ColdStartGrid : public testing::TestWithParam<Cell> {};
 
-TEST_P(ColdStartGridLong, IsDirectWhereThePunchIsAndVerdictsAreTrue) {
+TEST_P(ColdStartGrid, IsDirectWhereThePunchIsAndVerdictsAreTrue) {
   const auto& cell = GetParam();
   const auto scenario = cold_start(notation(cell.a), notation(cell.b),
                                    {{"transports", std::string("[") + cell.transport + "]"}});
@@ -108,7 +108,7 @@ std::string cell_name(const testing::TestParamInfo<Cell>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Nats, ColdStartGridLong, testing::ValuesIn(all_cells()), cell_name);
+INSTANTIATE_TEST_SUITE_P(Nats, ColdStartGrid, testing::ValuesIn(all_cells()), cell_name);
 
 }  // namespace
 }  // namespace flaresim::test
