@@ -219,6 +219,14 @@ void Node::tell_mapped_ports() {
   swarm_->addresses().set_mapped(std::move(addresses));
 }
 
+std::size_t Node::active() const {
+  const auto of = [](const auto& protocol) { return protocol ? protocol->active() : 0; };
+  const auto relaying = relay_service_ ? relay_service_->reservations() + relay_service_->circuits() : 0;
+  return swarm_->connections().size() + swarm_->active() + relay_client_.reservations().size() +
+         hole_puncher_.active() + of(dht_) + of(v1_client_) + of(v2_client_) + of(v1_server_) +
+         of(v2_server_) + relaying;
+}
+
 void Node::shut_down() {
   without_signal_.cancel();
   if (mdns_) mdns_->stop();

@@ -121,6 +121,10 @@ class Node {
   /// DHT knows. Fails as the last dial, with `swarm::Error::no_address` without any address, or with the DHT's error.
   io::Task<swarm::DialReport> find_and_connect(multiformats::PeerId peer);
 
+  /// Everything that the node holds for others or waits for, of all its protocols: connections, dials, reservations,
+  /// circuits, lookups, probes, upgrades. None some time after `shut_down`.
+  std::size_t active() const;
+
   /// Ends all connections, listeners and reservations. What was pending completes with an error as soon as
   /// the scheduler runs.
   void shut_down();

@@ -29,13 +29,6 @@ std::vector<Multiaddr> wanted(const DialRequest& request) {
   return out;
 }
 
-/// False when the time came first.
-io::Task<bool> wait(io::Signal& signal, io::TimePoint until) {
-  if (until != io::TimePoint::max()) co_return co_await signal.wait_until(until);
-  co_await signal.wait();
-  co_return true;
-}
-
 }  // namespace
 
 Swarm::State::Dial::Dial(State& state, DialRequest what, const std::vector<DialFailure>& known)
@@ -85,8 +78,7 @@ io::Task<DialReport> Swarm::State::dial(Ptr self, DialRequest request) {
   if (request.peer == self->id) co_return DialReport{nullptr, {}, Error::self_dial};
   if (auto connection = self->satisfying(request)) co_return DialReport{std::move(connection), {}, {}};
 
-  const auto limit = request.limit;
-  const auto until = limit > io::Duration::zero() ? self->scheduler.now() + limit : io::TimePoint::max();
+  const auto until = self->scheduler.now() + request.limit.value_or(self->profile.dial_peer_limit);
   const auto known = co_await await_others(self, request, until);
   if (auto connection = self->satisfying(request)) co_return DialReport{std::move(connection), {}, {}};
 
@@ -141,7 +133,7 @@ io::Task<std::vector<DialFailure>> Swarm::State::await_others(Ptr self, DialRequ
   while (self->scheduler.now() < until && !self->satisfying(request)) {
     const auto other = self->dial_like(request);
     if (!other) break;
-    while (!other->over && self->scheduler.now() < until) (void)co_await wait(other->news, until);
+    while (!other->over && self->scheduler.now() < until) (void)co_await other->news.wait_until(until);
     if (!other->over) break;
     for (const auto& tried : other->tries) {
       if (tried.failed) known.push_back(tried);
@@ -155,7 +147,7 @@ io::Task<bool> Swarm::State::run(Ptr self, std::shared_ptr<Dial> dial, io::TimeP
   while (!self->down && !self->satisfying(dial->request)) {
     const auto wake = std::min(self->start_tries(dial), until);
     if (dial->in_flight == 0) co_return true;
-    const bool notified = co_await wait(dial->news, wake);
+    const bool notified = co_await dial->news.wait_until(wake);
     if (!notified && wake == until) co_return false;
   }
   co_return true;
@@ -165,16 +157,28 @@ bool Swarm::is_dialling(const multiformats::PeerId& peer) const {
   return std::ranges::any_of(state_->dials, [&](const auto& dial) { return dial->request.peer == peer; });
 }
 
+std::size_t Swarm::active() const {
+  return state_->dials.size() + state_->dials_to.size() + state_->pending.size() + state_->inbound_upgrades;
+}
+
 io::TimePoint Swarm::State::start_tries(const std::shared_ptr<Dial>& dial) {
   while (dial->released < dial->dialable && (dial->in_flight == 0 || dial->next_batch() <= scheduler.now())) {
     release_batch(*dial);
   }
-  for (; dial->next < dial->released && dial->running < profile.max_dials_per_peer; ++dial->next) {
+  for (; dial->next < dial->released; ++dial->next) {
     if (dial->tries[dial->next].why) continue;
-    ++dial->running;
+    auto& to_peer = dials_to[dial->request.peer];
+    if (to_peer >= profile.max_dials_per_peer) break;
+    ++to_peer;
     io::spawn(scheduler.executor(), dial_one(shared_from_this(), dial, dial->next));
   }
   return dial->next_batch();
+}
+
+void Swarm::State::notify_dials_to(const multiformats::PeerId& peer) {
+  for (const auto& dial : dials) {
+    if (dial->request.peer == peer) dial->news.notify_all();
+  }
 }
 
 void Swarm::State::release_batch(Dial& dial) {
@@ -211,9 +215,11 @@ io::Task<> Swarm::State::dial_one(Ptr self, std::shared_ptr<Dial> dial, std::siz
     }
   }
   tried.hold_until = {};
-  --dial->running;
   --dial->in_flight;
+  const auto& peer = dial->request.peer;
+  if (const auto to_peer = self->dials_to.find(peer); --to_peer->second == 0) self->dials_to.erase(to_peer);
   dial->news.notify_all();
+  self->notify_dials_to(peer);  // another may have waited for this place
 }
 
 io::Task<io::Result<ConnectionPtr>> Swarm::State::dial_address(Ptr self, std::shared_ptr<Dial> dial,

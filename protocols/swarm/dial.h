@@ -26,7 +26,6 @@ struct Swarm::State::Dial {
   std::size_t released = 0;   // of these, the first ones, which are due
   std::size_t next = 0;       // of the released ones to be dialled
   std::size_t in_flight = 0;  // released, and not ended
-  std::size_t running = 0;    // of these, the ones that are being dialled
   std::list<Abort> aborts;    // what to give up when another address was faster
   io::TimePoint began{};
   bool over = false;

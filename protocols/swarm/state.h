@@ -67,6 +67,7 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   static io::Task<bool> run(Ptr self, std::shared_ptr<Dial> dial, io::TimePoint until);
   /// Begins what is due; returns when more of it will be.
   io::TimePoint start_tries(const std::shared_ptr<Dial>& dial);
+  void notify_dials_to(const multiformats::PeerId& peer);
   void release_batch(Dial& dial);
   static io::Task<> dial_one(Ptr self, std::shared_ptr<Dial> dial, std::size_t index);
   static io::Task<io::Result<ConnectionPtr>> dial_address(Ptr self, std::shared_ptr<Dial> dial, Try& tried);
@@ -129,6 +130,8 @@ struct Swarm::State : std::enable_shared_from_this<Swarm::State> {
   std::list<std::shared_ptr<Dial>> punches;  // those of them with a role
   std::map<multiformats::PeerId, io::TimePoint>
       punched_until;          // peers with whom two connections may come of one punch
+  std::map<multiformats::PeerId, std::size_t>
+      dials_to;               // addresses of a peer that are being dialled, in all dials
   std::size_t tcp_dials = 0;  // under way, in all dials
   io::Signal tcp_dial_ended;
   DialBackoff backoff;

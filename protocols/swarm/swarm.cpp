@@ -72,9 +72,7 @@ void Swarm::State::add(const ConnectionPtr& connection) {
       connection->facts().remote_address.to_string());
   io::spawn(scheduler.executor(), serve(shared_from_this(), connection));
   for (const auto& callback : when_connected) callback(connection);
-  for (const auto& dial : dials) {
-    if (dial->request.peer == connection->remote()) dial->news.notify_all();
-  }
+  notify_dials_to(connection->remote());
   if (!connection->relayed()) drop_duplicate(connection);
 }
 

@@ -66,7 +66,10 @@ struct SwarmProfile {
   io::Duration stream_negotiation_limit = std::chrono::seconds(10);  // js-libp2p connection-manager
   DialDelays delays;
   DialBackoffProfile backoff;
-  std::size_t max_dials_per_peer = 8;  // go-libp2p p2p/net/swarm/swarm_dial.go DefaultPerPeerRateLimit
+  io::Duration dial_peer_limit =
+      std::chrono::seconds(60);  // go-libp2p core/network DialPeerTimeout, all addresses of a dial
+  std::size_t max_dials_per_peer =
+      8;  // addresses at once; go-libp2p p2p/net/swarm/swarm_dial.go DefaultPerPeerRateLimit
   std::size_t max_tcp_dials = 160;     // ... ConcurrentFdDials; QUIC and circuits take no descriptor
   bool detect_black_holes = false;     // go-libp2p does; see BlackHoleDetector
   /// Inbound connections beyond these are reset; our own dials are ours to count.
@@ -103,8 +106,8 @@ struct DialRequest {
   /// Set for a hole punch: this is our role in the handshake, no other local port will do than the one that we listen
   /// on, and all addresses are dialled at once.
   std::optional<security::Role> punch_role = std::nullopt;
-  /// For the whole dial; zero: `dial_limit` for each address.
-  io::Duration limit{0};
+  /// For the whole dial, besides the `dial_limit` of each address; by default `SwarmProfile::dial_peer_limit`.
+  std::optional<io::Duration> limit = std::nullopt;
   /// Be content only with a direct connection over this transport.
   std::optional<multiformats::Transport> over = std::nullopt;
   /// Spare no address for having failed lately, as go-libp2p does where it forces a direct dial: of punches, reversals and
@@ -180,6 +183,8 @@ class Swarm {
   io::Task<DialReport> dial(DialRequest request);
   /// Whether a dial to that peer, or a punch, is under way.
   bool is_dialling(const multiformats::PeerId& peer) const;
+  /// Dials, punches and upgrades that are under way.
+  std::size_t active() const;
   /// A stream to a connected peer, over its best connection.
   io::Task<io::Result<Connection::NegotiatedStream>> open_stream(multiformats::PeerId peer,
                                                                  std::vector<std::string> protocols,

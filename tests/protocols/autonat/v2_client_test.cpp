@@ -233,8 +233,8 @@ TEST_F(DialBackTest, OfANonceThatNobodyWasGivenIsReset) {
 /// The user listens on QUIC too, over which a stranger has come.
 struct QuicDialBackTest : DialBackTest {
   void show_nonce_over_quic() {
-    const auto dialled = world.run(stranger.swarm().dial(
-        {user.id(), std::vector<multiformats::Multiaddr>(1, quic), true, std::nullopt, io::Duration(0)}));
+    const auto dialled =
+        world.run(stranger.swarm().dial({user.id(), std::vector<multiformats::Multiaddr>(1, quic), true}));
     ASSERT_TRUE(dialled.connection);
     ASSERT_EQ(dialled.connection->facts().remote_address.transport(), multiformats::Transport::quic_v1);
     EXPECT_EQ(show_nonce(stranger), accepted);

@@ -273,7 +273,7 @@ TEST_F(OwnAddressTest, ThatComesLateUpgradesNoConnectionFromBefore) {
   world.scheduler.run_for(1s);
   const auto circuit = remote.address().with_peer(remote.id()).encapsulate(Multiaddr::circuit());
   std::vector<Multiaddr> through(1, circuit);
-  ASSERT_TRUE(world.run(a.swarm().dial({b.id(), through, false, std::nullopt, io::Duration(0)})).connection);
+  ASSERT_TRUE(world.run(a.swarm().dial({b.id(), through, false})).connection);
   world.scheduler.run_for(1min);
   EXPECT_THAT(reports, SizeIs(1));
 }

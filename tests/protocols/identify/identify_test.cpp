@@ -38,8 +38,7 @@ struct IdentifyTest : testing::Test {
 
   io::Result<> identified_by(swarm::StreamHandler handler) {
     b.swarm().handle(std::string(identify_protocol), std::move(handler), swarm::OverLimited::yes);
-    const auto report =
-        world.run(a.swarm().dial({b.id(), b.addresses(), true, std::nullopt, io::Duration(0)}));
+    const auto report = world.run(a.swarm().dial({b.id(), b.addresses(), true}));
     connection = report.connection;
     began = world.scheduler.now();
     auto result = world.run(a.node.identify().wait_for(connection));

@@ -65,8 +65,7 @@ struct RelayTest : testing::Test {
   }
   Multiaddr circuit() { return relay.address().with_peer(relay.id()).encapsulate(Multiaddr::circuit()); }
   swarm::DialReport dial_through(Peer& from, const multiformats::PeerId& to) {
-    return world.run(
-        from.swarm().dial({to, std::vector<Multiaddr>(1, circuit()), false, std::nullopt, io::Duration(0)}));
+    return world.run(from.swarm().dial({to, std::vector<Multiaddr>(1, circuit()), false}));
   }
   const RelayCounters& counters() { return service.counters(); }
 
@@ -296,8 +295,7 @@ TEST(OverloadedRelay, AskedTenTimesWhatItMayGrantKeepsToItsLimitsAndSaysWhy) {
     auto& from = *world.peers[i];
     if (&from == target) continue;
     dials.push_back(
-        start(world.scheduler, from.swarm().dial({target->id(), std::vector<Multiaddr>(1, circuit), false,
-                                                  std::nullopt, io::Duration(0)})));
+        start(world.scheduler, from.swarm().dial({target->id(), std::vector<Multiaddr>(1, circuit), false})));
   }
   for (int i = 0; i < 500; ++i) {
     world.scheduler.run_for(10ms);

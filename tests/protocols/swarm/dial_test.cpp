@@ -175,6 +175,42 @@ TEST(Dial, TriesAtMostEightAddressesAtATime) {
   EXPECT_THAT(dial.value().failures, SizeIs(20));
 }
 
+TEST(Dial, TriesAtMostEightAddressesOfAPeerAtATimeInAllDials) {
+  SwarmWorld world;
+  auto& a = world.add("1.1.1.1");
+  const auto& b = world.add("2.2.2.2");
+  std::vector<std::string> some, others;
+  for (int i = 1; i <= 8; ++i) some.push_back(tcp_address(i));
+  for (int i = 11; i <= 18; ++i) others.push_back(tcp_address(i));
+  auto first_request = request_for(b.id(), some);
+  first_request.limit = 2s;
+  auto second_request = request_for(b.id(), others);
+  second_request.despite_backoff = true;  // no dial like the first, which it does not wait for
+  const auto first = world.dial(a, std::move(first_request));
+  const auto second = world.dial(a, std::move(second_request));
+  world.scheduler.run_for(1999ms);
+  EXPECT_EQ(hosts_asked(world.internet), 8u);
+  world.scheduler.run_for(2ms);
+  EXPECT_TRUE(first.done());
+  EXPECT_FALSE(second.done());
+  EXPECT_EQ(hosts_asked(world.internet), 15u);  // one of the first was waiting for the second's
+  world.scheduler.run_for(5s);
+  ASSERT_TRUE(second.done());
+  EXPECT_THAT(second.value().failures, SizeIs(8));
+}
+
+TEST(Dial, EndsAfterAMinute) {
+  SwarmWorld world;
+  auto& a = world.add("1.1.1.1");
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 200; ++i) addresses.push_back(tcp_address(i));
+  const auto report = world.run_dial(a, request_for(world.add("2.2.2.2").id(), addresses));
+  EXPECT_EQ(world.scheduler.now(), at(60s));
+  EXPECT_EQ(report.error, std::errc::timed_out);
+  EXPECT_THAT(report.failures, SizeIs(200));
+  EXPECT_LT(hosts_asked(world.internet), 200u);
+}
+
 TEST(Dial, UsesAnotherPortWhenTheConnectionFromTheListeningOneExists) {
   SwarmWorld world;
   auto& a = world.add("1.1.1.1");

@@ -78,7 +78,7 @@ void SwarmWorld::join_by_circuits(Party& from, Party& to, CircuitLimit limit) {
 }
 
 DialRequest request_for(const PeerId& to, std::vector<std::string> addresses) {
-  DialRequest request{to, {}, false, std::nullopt, io::Duration::zero()};
+  DialRequest request{to, {}, false};
   for (const auto& address : addresses) request.addresses.push_back(parsed(address));
   return request;
 }

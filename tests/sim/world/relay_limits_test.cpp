@@ -81,8 +81,7 @@ struct RelayedPair : testing::Test {
   }
   io::Task<swarm::ConnectionPtr> connect(world::Machine& peer) {
     auto& relay = world.relay();
-    swarm::DialRequest request{
-        relay.node->id(), world.addresses_of(relay, world::Transport::tcp), false, std::nullopt, {}};
+    swarm::DialRequest request{relay.node->id(), world.addresses_of(relay, world::Transport::tcp), false};
     auto report = co_await peer.node->swarm().dial(std::move(request));
     co_return report.connection;
   }
@@ -169,7 +168,7 @@ TEST_F(RelayedPair, AConnectionBetweenPeersThatCannotPunchLivesForTwoMinutes) {
                            .front()
                            .with_peer(world.relay().node->id())
                            .encapsulate(Multiaddr::circuit());
-  swarm::DialRequest request{b, std::vector<Multiaddr>(1, circuit), false, std::nullopt, {}};
+  swarm::DialRequest request{b, std::vector<Multiaddr>(1, circuit), false};
   const auto dial = run(a.swarm().dial(std::move(request)));
   ASSERT_TRUE(dial.connection);
   EXPECT_EQ(dial.connection->facts().limit.duration, limit_duration);
