@@ -60,6 +60,7 @@ struct HolePuncher::State : std::enable_shared_from_this<HolePuncher::State> {
   identify::Identify identify;
   DcutrProfile profile;
   std::vector<Reported> when_reported;
+  std::vector<Synced> when_synced;
   std::set<PeerId> opening;         // peers with an upgrade of ours
   std::set<PeerId> responding;      // peers with an exchange that has not reached SYNC
   std::multiset<PeerId> answering;  // peers of all exchanges, until their dials are over
@@ -206,6 +207,7 @@ io::Task<io::Result<HolePuncher::State::Agreed>> HolePuncher::State::agree(Ptr s
   if (!sync) co_return tl::unexpected(sync.error());
   const auto synced_at = scheduler.now();
   self->swarm->trace("dcutr.sync.sent", relayed->remote().short_string());
+  for (const auto& callback : self->when_synced) callback(relayed->remote());
   io::spawn(scheduler.executor(), io::end_gracefully(scheduler, stream, self->profile.stream_limit));
   co_return Agreed{std::move(*answer), round_trip, synced_at};
 }
@@ -387,6 +389,7 @@ HolePuncher::HolePuncher(std::shared_ptr<swarm::Swarm> swarm, identify::Identify
 HolePuncher::~HolePuncher() { stop(); }
 
 void HolePuncher::on_report(Reported callback) { state_->when_reported.push_back(std::move(callback)); }
+void HolePuncher::on_sync(Synced callback) { state_->when_synced.push_back(std::move(callback)); }
 
 std::size_t HolePuncher::active() const { return state_->active; }
 

@@ -125,6 +125,7 @@ struct PunchReport {
 class HolePuncher {
  public:
   using Reported = std::function<void(const PunchReport&)>;
+  using Synced = std::function<void(const multiformats::PeerId&)>;
 
   HolePuncher(std::shared_ptr<swarm::Swarm> swarm, identify::Identify identify, DcutrProfile profile);
   ~HolePuncher();
@@ -132,6 +133,8 @@ class HolePuncher {
   HolePuncher& operator=(const HolePuncher&) = delete;
 
   void on_report(Reported callback);
+  /// Called when we, as the opener, have sent SYNC: CONNECT went both ways.
+  void on_sync(Synced callback);
   /// Upgrades and exchanges that run now.
   std::size_t active() const;
 

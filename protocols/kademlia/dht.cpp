@@ -132,6 +132,9 @@ std::vector<PeerId> Dht::table() const {
 
 const DhtCounters& Dht::counters() const { return state_->counters; }
 
+void Dht::on_admitted(std::function<void(const PeerId&)> callback) {
+  state_->when_admitted.push_back(std::move(callback));
+}
 void Dht::on_lookup(std::function<void(const LookupReport&)> callback) {
   state_->when_looked_up.push_back(std::move(callback));
 }

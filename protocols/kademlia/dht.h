@@ -166,6 +166,8 @@ class Dht {
   const DhtCounters& counters() const;
   /// Called when a lookup that anybody began has ended.
   void on_lookup(std::function<void(const LookupReport&)> callback);
+  /// Called when a peer has got into the routing table.
+  void on_admitted(std::function<void(const multiformats::PeerId&)> callback);
   /// Requests, ours and others', and lookups that run now.
   std::size_t active() const;
   void stop();

@@ -155,6 +155,7 @@ struct Dht::State : std::enable_shared_from_this<Dht::State> {
   Mode mode = Mode::client;
   DhtCounters counters;
   std::vector<std::function<void(const LookupReport&)>> when_looked_up;
+  std::vector<std::function<void(const multiformats::PeerId&)>> when_admitted;
 
   std::list<Inbound> inbound;           // who asked last is last
   std::list<Inbound> idle;              // streams of ours, likewise

@@ -63,6 +63,7 @@ void Dht::State::admit(const PeerId& peer) {
   if (addition.outcome != RoutingTable::Outcome::added) return;
   if (addition.evicted) untag(*addition.evicted);
   tag(peer);
+  for (const auto& callback : when_admitted) callback(peer);
   fill_if_low();
 }
 

@@ -53,8 +53,8 @@ struct RelayService::State {
     Slot(Ptr service, PeerId source, PeerId target)
         : service_(std::move(service)), source_(source), target_(target) {
       ++service_->circuits;
-      ++service_->circuits_of[source_];
-      ++service_->circuits_of[target_];
+      auto& most = service_->counters.most_circuits_of_a_peer;
+      for (const auto& peer : {source_, target_}) most = std::max(most, ++service_->circuits_of[peer]);
     }
     ~Slot() {
       --service_->circuits;
@@ -168,6 +168,8 @@ io::Task<> RelayService::State::reserve(Ptr self, swarm::IncomingStream in) {
       from ? network_of(from->address, self->profile.ipv6_prefix_bits) : io::IpAddress()};
   self->swarm->tags().tag(facts.remote, reservation_tag, reservation_tag_value);
   self->collect_expired();
+  auto& most = self->counters.most_reservations;
+  most = std::max(most, self->reservations.size());
   ++self->counters.reservations_granted;
   self->swarm->trace("reserve.granted", facts.remote.short_string());
 
@@ -333,11 +335,6 @@ RelayService::~RelayService() { stop(); }
 
 std::size_t RelayService::reservations() const { return state_->reservations.size(); }
 std::size_t RelayService::circuits() const { return state_->circuits; }
-std::size_t RelayService::most_circuits_of_a_peer() const {
-  std::size_t most = 0;
-  for (const auto& [peer, count] : state_->circuits_of) most = std::max(most, count);
-  return most;
-}
 const RelayCounters& RelayService::counters() const { return state_->counters; }
 
 void RelayService::stop() {

@@ -21,7 +21,9 @@ struct RelayAcl {
 
 struct RelayCounters {
   std::uint64_t reservations_granted = 0;  ///< refreshes included
+  std::size_t most_reservations = 0;       ///< at any time
   std::uint64_t circuits_opened = 0;
+  std::size_t most_circuits_of_a_peer = 0;  ///< at any time; whichever end it is
   std::uint64_t cut_by_data = 0;
   std::uint64_t cut_by_duration = 0;
   std::uint64_t bytes_relayed = 0;  ///< both directions
@@ -51,8 +53,6 @@ class RelayService {
   std::size_t reservations() const;
   /// Open ones, and those being opened.
   std::size_t circuits() const;
-  /// Of the peer that has most of them, whichever end it is.
-  std::size_t most_circuits_of_a_peer() const;
   const RelayCounters& counters() const;
 
   void stop();

@@ -225,6 +225,7 @@ Table funnel_table(const study::CellSummary& cell) {
   world::Funnel sum;
   for (const auto& report : reports_of(cell)) {
     const auto& funnel = report.funnel;
+    sum.skipped += funnel.skipped;
     sum.attempts += funnel.attempts;
     sum.found += funnel.found;
     sum.connected += funnel.connected;
@@ -238,6 +239,7 @@ Table funnel_table(const study::CellSummary& cell) {
   const auto add = [&](const char* name, std::uint64_t count) {
     table.push_back({name, std::to_string(count), percent_of(count, sum.attempts)});
   };
+  if (sum.skipped > 0) table.push_back({"due, and nobody was free", std::to_string(sum.skipped), ""});
   add("begun", sum.attempts);
   add("B's addresses found", sum.found);
   add("connected", sum.connected);

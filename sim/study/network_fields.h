@@ -43,6 +43,7 @@ void visit_fields(Report& report, Visitor&& visit) {
   visit("reservations_lost", report.relays.lost);
   visit("private_nodes", report.relays.private_nodes);
   visit("private_nodes_without_reservation", report.relays.without_reservation);
+  visit("attempts_skipped", report.funnel.skipped);
   visit("attempts", report.funnel.attempts);
   visit("attempts_found", report.funnel.found);
   visit("attempts_connected", report.funnel.connected);

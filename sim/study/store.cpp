@@ -13,7 +13,7 @@
 namespace flaresim::study {
 namespace {
 
-constexpr auto schema_version = "4";
+constexpr auto schema_version = "5";
 /// Rows that a crash may cost.
 constexpr std::uint64_t batch = 64;
 

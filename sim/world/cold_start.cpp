@@ -91,8 +91,9 @@ class ColdStart final : public Story {
   void give_up() override {
     a_.give_up();
     b_.give_up();
-    trial_.outcome = trial_.relayed_after ? Outcome::no_stream : Outcome::no_connection;
+    trial_.outcome = upgrade_.so_far();
     trial_.cause = trial_.relayed_after ? Cause::time_limit : why_no_connection();
+    upgrade_.abandon();
   }
 
   void look_back() override {

@@ -69,7 +69,8 @@ struct TableFigures {
   /// Nodes that are online, and do not think themselves public any more, or not yet after a new start: until their
   /// own word reaches those that knew them as servers.
   std::uint64_t lapsed = 0;
-  std::uint64_t never_public = 0;  ///< nodes that never thought themselves public; must be none
+  /// Not of the looks, but of every addition to a table: nodes that had never thought themselves public; must be none.
+  std::uint64_t never_public = 0;
   Spread size;                     ///< entries of a table
   bool operator==(const TableFigures&) const = default;
 };
@@ -79,9 +80,9 @@ struct RelayFigures {
   std::uint64_t relays = 0;  ///< at the last look
   Spread reservations;       ///< of a relay at a look
   Spread circuits;
-  std::uint64_t most_reservations = 0;
+  std::uint64_t most_reservations = 0;  ///< of a relay at any time
   std::uint64_t above_limits =
-      0;  ///< relays that had more reservations, or circuits of a peer, than they may, at any look
+      0;  ///< relays that at any time had more reservations, or circuits of a peer, than they may
   std::uint64_t granted = 0;              ///< refreshes included
   std::uint64_t opened = 0;               ///< circuits
   std::map<int, std::uint64_t> refused;   ///< by status code of the protocol
@@ -93,6 +94,8 @@ struct RelayFigures {
 
 /// How far the pairs' attempts came.
 struct Funnel {
+  std::uint64_t skipped =
+      0;  ///< never begun, since no two peers that were free, and not connected, were online
   std::uint64_t attempts = 0;
   std::uint64_t found = 0;      ///< addresses of B were known
   std::uint64_t connected = 0;  ///< directly or over a relay

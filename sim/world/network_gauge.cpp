@@ -47,6 +47,10 @@ void NetworkGauge::begin_life(std::size_t number) {
     totals_.lookups.requests_sent += lookup.requests;
     totals_.lookups.requests_failed += lookup.failures;
   });
+  node.dht()->on_admitted([this](const multiformats::PeerId& peer) {
+    const auto known = world_.find(peer);
+    if (!known || !world_.members()[*known].ever_public) ++totals_.tables.never_public;
+  });
 }
 
 void NetworkGauge::end_life(std::size_t number) {
@@ -56,12 +60,16 @@ void NetworkGauge::end_life(std::size_t number) {
   add_counters(member, totals_);
 }
 
-void NetworkGauge::add_counters(const Member& member, NetworkReport& into) {
+void NetworkGauge::add_counters(const Member& member, NetworkReport& into) const {
   auto& node = *member.node;
   into.handshakes += node.swarm().counters().handshakes;
   if (node.auto_relay()) into.relays.lost += node.auto_relay()->counters().lost;
   const auto* relay = node.relay_service();
   if (!relay) return;
+  const auto most = relay->counters().most_reservations;
+  into.relays.most_reservations = std::max<std::uint64_t>(into.relays.most_reservations, most);
+  into.relays.above_limits += most > world_.spec().max_reservations ||
+                              relay->counters().most_circuits_of_a_peer > world_.spec().max_circuits_per_peer;
   into.relays.granted += relay->counters().reservations_granted;
   into.relays.opened += relay->counters().circuits_opened;
   for (const auto& [status, count] : relay->counters().refused) {
@@ -101,7 +109,7 @@ void NetworkGauge::look_at_table(const kademlia::Dht& dht) {
     if (!member.online()) {
       ++totals_.tables.offline;
     } else if (member.node->reachability() != swarm::Reachability::reachable) {
-      ++(member.ever_public ? totals_.tables.lapsed : totals_.tables.never_public);
+      ++totals_.tables.lapsed;
     }
   }
 }
@@ -111,10 +119,6 @@ void NetworkGauge::look_at_relay(const relay::RelayService& relay) {
   const auto reservations = relay.reservations();
   reservations_.push_back(static_cast<double>(reservations));
   circuits_.push_back(static_cast<double>(relay.circuits()));
-  totals_.relays.most_reservations = std::max<std::uint64_t>(totals_.relays.most_reservations, reservations);
-  const bool above = reservations > world_.spec().max_reservations ||
-                     relay.most_circuits_of_a_peer() > world_.spec().max_circuits_per_peer;
-  totals_.relays.above_limits += above;
 }
 
 NetworkGauge::Kind& NetworkGauge::kind_of(const Member& member) {

@@ -30,7 +30,7 @@ class NetworkGauge {
 
   void begin_life(std::size_t number);
   /// What a node has counted itself, when its life or the world ends.
-  static void add_counters(const Member& member, NetworkReport& into);
+  void add_counters(const Member& member, NetworkReport& into) const;
   void end_life(std::size_t number);
   void look_at(Member& member);
   void look_at_table(const kademlia::Dht& dht);

@@ -27,9 +27,7 @@ class NetworkPairs::Attempt {
   void begin() {
     if (pairs_.timeline_) trace();
     upgrade_.watch(node(a_), node(b_), began_);
-    limit_.arm_after(world_.spec().pairs->limit, [this] {
-      end(progress_.relayed_after ? Outcome::no_stream : Outcome::no_connection, Cause::time_limit);
-    });
+    limit_.arm_after(world_.spec().pairs->limit, [this] { end(upgrade_.so_far(), Cause::time_limit); });
     io::spawn(world_.simulation().executor(), run());
   }
 
@@ -37,6 +35,7 @@ class NetworkPairs::Attempt {
   bool over() const { return row_.has_value(); }
   void cancel() { end(Outcome::cancelled, Cause::none); }
   const Trial& row() const { return *row_; }
+  bool exchanged() const { return upgrade_.exchanged(); }
 
   bool found = false;
 
@@ -155,11 +154,17 @@ std::vector<std::size_t> NetworkPairs::candidates() const {
 
 void NetworkPairs::begin_one() {
   auto others = candidates();
-  if (others.empty()) return;
+  if (others.empty()) {
+    ++skipped_;
+    return;
+  }
   const auto a = others[random_.below(others.size())];
   auto& swarm = world_.members()[a].node->swarm();
   std::erase_if(others, [&](std::size_t b) { return b == a || swarm.connection_to(world_.members()[b].id); });
-  if (others.empty()) return;
+  if (others.empty()) {
+    ++skipped_;
+    return;
+  }
   const auto b = others[random_.below(others.size())];
   attempts_.push_back(std::make_unique<Attempt>(*this, a, b));
   attempts_.back()->begin();
@@ -180,7 +185,7 @@ std::vector<Trial> NetworkPairs::rows() const {
 }
 
 Funnel NetworkPairs::funnel() const {
-  Funnel funnel;
+  Funnel funnel{.skipped = skipped_};
   for (const auto& attempt : attempts_) {
     if (!attempt->over()) continue;
     const auto& row = attempt->row();
@@ -189,7 +194,7 @@ Funnel NetworkPairs::funnel() const {
     funnel.found += attempt->found;
     funnel.connected += row.phases[static_cast<std::size_t>(Phase::connection)].has_value();
     funnel.relayed += relayed;
-    funnel.exchanged += row.outcome == Outcome::success || row.outcome == Outcome::failed;
+    funnel.exchanged += attempt->exchanged();
     if (row.outcome == Outcome::connection_reversed) ++(relayed ? funnel.reversed : funnel.dialled);
     funnel.punched += row.outcome == Outcome::success;
   }

@@ -43,6 +43,7 @@ class NetworkPairs {
   std::vector<std::unique_ptr<io::Timer>> timers_;
   std::vector<std::unique_ptr<Attempt>> attempts_;
   std::vector<bool> busy_;
+  std::uint64_t skipped_ = 0;
 };
 
 }  // namespace flaresim::world

@@ -87,5 +87,7 @@ struct NetworkSpec {
       std::chrono::minutes(5);  ///< routing tables, relays and verdicts are looked at so often
   bool operator==(const NetworkSpec&) const = default;
 };
+/// How many of its nodes are public: its `public_share`, rounded.
+std::uint64_t public_nodes(const NetworkSpec& network);
 
 }  // namespace flaresim::world

@@ -62,9 +62,8 @@ NetworkWorld::NetworkWorld(const Scenario& scenario, const WorldData& data, Geog
       random_(random),
       internet_(std::make_unique<net::Internet>(simulation_, delays_between_all(geography),
                                                 random.derive("internet"))) {
-  const auto publics = std::llround(spec().public_share * static_cast<double>(spec().nodes));
-  const auto is_public = choose(spec().nodes, static_cast<std::size_t>(publics), spec().bootstrap,
-                                random_.derive("draw/public"));
+  const auto is_public =
+      choose(spec().nodes, public_nodes(spec()), spec().bootstrap, random_.derive("draw/public"));
   for (std::size_t i = 0; i < spec().nodes; ++i) {
     members_.push_back(draw_member(i, is_public[i]));
     numbers_.emplace(members_[i].id, i);
@@ -209,6 +208,7 @@ void NetworkWorld::bury() {
   const auto ripe =
       std::ranges::find_if(gone_, [&](const Gone& gone) { return gone.at > simulation_.now(); });
   for (auto gone = gone_.begin(); gone != ripe; ++gone) {
+    left_by_gone_ += gone->node->active();
     gone->node.reset();
     gone->host->port().unplug();  // its addresses are free again
   }
@@ -220,20 +220,14 @@ void NetworkWorld::shut_down() {
     if (member.online()) member.node->shut_down();
   }
   simulation_.drain();
+  for (const auto& gone : gone_) left_by_gone_ += gone.node->active();
   gone_.clear();
 }
 
 std::uint64_t NetworkWorld::left_behind() {
-  std::uint64_t left = simulation_.armed_timers();
-  for (auto& member : members_) {
-    if (!member.online()) continue;
-    auto& node = *member.node;
-    left += node.swarm().connections().size() + node.relay_client().reservations().size() +
-            node.hole_puncher().active();
-    if (node.dht()) left += node.dht()->active();
-    if (node.autonat_v1()) left += node.autonat_v1()->active();
-    if (node.autonat_v2()) left += node.autonat_v2()->active();
-    if (auto* relay = node.relay_service()) left += relay->reservations() + relay->circuits();
+  auto left = left_by_gone_ + simulation_.armed_timers();
+  for (const auto& member : members_) {
+    if (member.online()) left += member.node->active();
   }
   return left;
 }

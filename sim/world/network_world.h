@@ -76,7 +76,7 @@ class NetworkWorld {
   void start(std::size_t number);
   void leave(std::size_t number, Leave how);
   void shut_down();
-  /// After `shut_down`: what nodes still hold, which should be nothing.
+  /// After `shut_down`: what nodes still hold, and those that left before held `linger` later, which should be nothing.
   std::uint64_t left_behind();
 
  private:
@@ -108,6 +108,7 @@ class NetworkWorld {
   std::vector<std::function<void(std::size_t)>> on_start_;
   std::vector<std::function<void(std::size_t)>> on_leave_;
   std::vector<Gone> gone_;
+  std::uint64_t left_by_gone_ = 0;
 };
 
 }  // namespace flaresim::world

@@ -113,7 +113,12 @@ class ScenarioReader {
     if (const auto* count = keys.find("bootstrap")) {
       scenario.bootstrap = static_cast<int>(reader_.whole(*count, 1, max_relays));
     }
-    if (const auto* at = keys.find("meet_at")) scenario.meet_at = reader_.duration(*at, 0s, max_time_limit);
+    if (const auto* at = keys.find("meet_at")) {
+      scenario.meet_at = reader_.duration(*at, 0s, max_time_limit);
+      if (scenario.meet_at >= scenario.time_limit)
+        reader_.fail(at->place, fmt::format("A looks for B only after the time_limit of {}",
+                                            duration_text(scenario.time_limit)));
+    }
   }
 
   /// What stands in a scenario as a whole; one without its world has not all of it yet.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "sim/world/scenario_reader.h"
 
 namespace flaresim::world {
@@ -113,6 +115,13 @@ class NetworkReader {
       reader_.fail(value.place, fmt::format("{} would end at {}, after the world's duration of {}", what,
                                             duration_text(end), duration_text(network.duration)));
     };
+    const auto publics = public_nodes(network);
+    if (network.bootstrap > publics) {
+      reader_.fail(value.place,
+                   fmt::format("{} bootstrap nodes, but {} public nodes (a public_share of {} of {}): "
+                               "bootstrap nodes are some of them",
+                               network.bootstrap, publics, network.public_share, network.nodes));
+    }
     in_time("joining", network.join);
     if (network.pairs) in_time("the pairs' attempts", network.pairs->from + network.pairs->limit);
     if (network.probes) in_time("the probes", network.probes->at + network.probes->over);
@@ -124,6 +133,10 @@ class NetworkReader {
 };
 
 }  // namespace
+
+std::uint64_t public_nodes(const NetworkSpec& network) {
+  return static_cast<std::uint64_t>(std::llround(network.public_share * static_cast<double>(network.nodes)));
+}
 
 std::string_view to_string(BackgroundChannel channel) {
   switch (channel) {

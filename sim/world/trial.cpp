@@ -33,7 +33,9 @@ class FixedRelays final : public Story {
   bool over() const override { return over_; }
 
   void give_up() override {
-    end(trial_.relayed_after ? Outcome::no_stream : Outcome::no_connection, Cause::time_limit);
+    end(upgrade_.so_far(), Cause::time_limit);
+    upgrade_.abandon();
+    over_ = true;
   }
 
  private:
@@ -59,6 +61,7 @@ class FixedRelays final : public Story {
   }
 
   void end(Outcome outcome, Cause cause) {
+    if (over_) return;
     trial_.outcome = outcome;
     trial_.cause = cause;
   }

@@ -40,6 +40,9 @@ void Upgrade::watch(node::Node& a, node::Node& b, io::TimePoint began) {
     report_ = report;
     progress_.notify_all();
   });
+  b_->hole_puncher().on_sync([this, to = a.id()](const multiformats::PeerId& peer) {
+    if (!abandoned_ && peer == to) exchanged_ = true;
+  });
   a_->swarm().on_connected([this](const swarm::ConnectionPtr&) { progress_.notify_all(); });
 }
 
@@ -53,6 +56,7 @@ bool Upgrade::concludes(const dcutr::PunchReport& report) const {
 }
 
 io::Task<> Upgrade::finish() {
+  if (abandoned_) co_return;
   trial_.relayed_after = since_began();
   while (!report_ && !abandoned_) co_await progress_.wait();
   if (abandoned_) co_return;
@@ -93,10 +97,12 @@ io::Task<> Upgrade::conclude(dcutr::PunchReport report, Duration reported_at) {
     }
     co_return;
   }
-  const bool exchanged =
-      std::any_of(report.attempts.begin(), report.attempts.end(),
-                  [](const dcutr::Attempt& attempt) { return attempt.dialled_at.has_value(); });
-  end(exchanged ? Outcome::failed : Outcome::no_stream, cause_of_failure(report));
+  end(so_far(), cause_of_failure(report));
+}
+
+Outcome Upgrade::so_far() const {
+  if (!trial_.relayed_after) return Outcome::no_connection;
+  return exchanged_ ? Outcome::failed : Outcome::no_stream;
 }
 
 /// A direct connection counts when it carries data both ways.
@@ -112,12 +118,13 @@ io::Task<bool> Upgrade::carries_data() {
   const auto connection = a.swarm().direct_connection_to(b);
   if (!connection) co_return false;
   const auto rtt = co_await a.ping().ping(connection);
-  if (!rtt) co_return false;
+  if (!rtt || abandoned_) co_return false;
   trial_.direct_rtt = *rtt;
   co_return true;
 }
 
 void Upgrade::end(Outcome outcome, Cause cause) {
+  if (abandoned_) return;
   trial_.outcome = outcome;
   trial_.cause = cause;
 }

@@ -24,13 +24,18 @@ class Upgrade {
 
   /// Both peers have booted. To be called before they connect; the row's times count from `began`.
   void watch(node::Node& a, node::Node& b, io::TimePoint began);
-  /// A peer is leaving: what is under way ends, and nobody touches the peers any more.
+  /// A peer is leaving, or the time is up: what is under way ends, nobody touches the peers any more, and the trial's
+  /// row stays as it is.
   void abandon() {
     abandoned_ = true;
     progress_.notify_all();
   }
   /// Takes down when the relayed connection came about, waits for B's report, and concludes.
   io::Task<> finish();
+  /// What the trial has come to if its time is up now.
+  Outcome so_far() const;
+  /// Whether B has sent SYNC to A.
+  bool exchanged() const { return exchanged_; }
   /// There is a direct connection without an upgrade: `connection_reversed` if it carries data both ways.
   io::Task<> finish_direct();
 
@@ -49,6 +54,7 @@ class Upgrade {
   Trial& trial_;
   io::Signal progress_;
   std::optional<dcutr::PunchReport> report_;
+  bool exchanged_ = false;
   bool abandoned_ = false;
 };
 

@@ -62,6 +62,7 @@ void expect_a_sound_network(const NetworkResult& result) {
     // The dial back comes from an address that such a gateway has let out before.
     if (kind.nat == "EIM/ADF") {
       EXPECT_FALSE(kind.dialable);
+      EXPECT_EQ(kind.says_public, kind.nodes) << text_of(report);
     }
   }
 

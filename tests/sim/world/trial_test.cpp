@@ -56,6 +56,13 @@ TEST(Trial, TwoSymmetricNatsFailInSilence) {
   EXPECT_EQ(trial.attempts, 3);
 }
 
+TEST(Trial, ThatIsCutWhileBothDialHasFailed) {
+  const auto trial = run(pair_scenario("symmetric", "symmetric", {{"time_limit", "5 s"}}));
+  EXPECT_LT(first(trial, "B", "dcutr.sync.sent").at, 5s);
+  EXPECT_EQ(trial.outcome, Outcome::failed);
+  EXPECT_EQ(trial.cause, Cause::time_limit);
+}
+
 TEST(Trial, APublicDiallerIsReachedWithoutAPunch) {
   const auto trial = run(pair_scenario("open", "symmetric"));
   EXPECT_EQ(trial.outcome, Outcome::connection_reversed) << to_string(trial.cause) << trial.error;
