@@ -3,6 +3,7 @@
 #include "protocols/mdns/announcement.h"
 #include "protocols/mdns/mdns.h"
 #include "sim/net/nat_box.h"
+#include "tests/protocols/support/faulty_network.h"
 #include "tests/sim/net/small_world.h"
 
 namespace flaresim::mdns {
@@ -30,11 +31,14 @@ struct Home {
 
 /// A swarm that looks for others, and dials whom it finds.
 struct Peer {
-  Peer(net::SmallWorld& world, Home& home, const char* address, std::uint64_t number)
-      : host(world.simulation, {ip(address)}, world.random.derive(std::to_string(number))) {
+  Peer(net::SmallWorld& world, Home& home, const char* address, std::uint64_t number,
+       const support::FaultProfile& faults = {}, std::uint64_t seed = 0)
+      : host(world.simulation, {ip(address)}, world.random.derive(std::to_string(number))),
+        network(host, faults, io::Random(seed).derive(address).below(1'000'000)) {
     EXPECT_TRUE(home.box.attach(host.port(), host.addresses(), cable));
     auto random = io::Random(number).derive("identity");
-    swarm = std::make_shared<swarm::Swarm>(host, crypto::PrivateKey::generate(random), swarm::SwarmProfile{});
+    swarm =
+        std::make_shared<swarm::Swarm>(network, crypto::PrivateKey::generate(random), swarm::SwarmProfile{});
     swarm->set_trace([this](std::string_view what, const std::string& detail) {
       if (what == "mdns.found") traced.push_back(detail);
     });
@@ -58,6 +62,7 @@ struct Peer {
   }
 
   net::Host host;
+  support::FaultyNetwork network;
   std::shared_ptr<swarm::Swarm> swarm;
   std::unique_ptr<Mdns> mdns;
   std::vector<swarm::AddressInfo> found;
@@ -224,6 +229,37 @@ TEST_F(MdnsInALan, LeavesNothingBehindOnceStopped) {
   EXPECT_EQ(a.found.size(), found);
   EXPECT_TRUE(a.host.bind(at("0.0.0.0", 5353)));  // the port is free again
 }
+
+class SpoiltMdns : public testing::TestWithParam<std::pair<const char*, support::FaultProfile>> {};
+
+TEST_P(SpoiltMdns, LeavesNothingBehind) {
+  std::uint64_t spoilt = 0, found = 0;
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const auto& faults = GetParam().second;
+    auto random = io::Random(seed).derive("test");
+    net::SmallWorld world;
+    Home home(world, "home", "198.51.100.1");
+    Peer a(world, home, "192.168.1.10", 1, faults, seed);
+    Peer b(world, home, "192.168.1.11", 2, faults, seed);
+    for (auto* peer : {&a, &b}) peer->start({.query_interval = 10s});
+    world.simulation.run_for(random.between(1s, 5min));
+    for (auto* peer : {&a, &b}) {
+      peer->mdns->stop();
+      peer->swarm->shut_down();
+      found += peer->found.size();
+      spoilt += peer->network.spoilt();
+    }
+    world.simulation.run_for(faults.longest_delay + 10s);
+    EXPECT_EQ(world.simulation.armed_timers(), 0u);
+    EXPECT_TRUE(a.host.bind(at("0.0.0.0", 5353)));
+  }
+  EXPECT_GT(spoilt, 30u);
+  EXPECT_GT(found, 60u);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryWay, SpoiltMdns, testing::ValuesIn(support::every_way_to_spoil),
+                         [](const auto& way) { return way.param.first; });
 
 TEST_F(MdnsInALan, IsSilentAndSaysWhyWhenThePortIsTaken) {
   auto taken = a.host.bind(at("0.0.0.0", 5353)).value();

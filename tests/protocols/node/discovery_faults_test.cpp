@@ -13,6 +13,8 @@ namespace flaresim::node {
 namespace {
 
 using namespace std::chrono_literals;
+using multiformats::Multiaddr;
+using multiformats::Transport;
 using support::FaultProfile;
 using support::Faults;
 using support::Peer;
@@ -76,11 +78,13 @@ io::Task<> counted(Tally* tally, std::string what, io::Task<T> task, IsGood is_g
 }
 
 /// Five public nodes and two private ones, each with everything that a node does by itself, whose messages are spoilt:
-/// in half of the villages from the beginning, in the others once everything stands.
+/// in half of the villages from the beginning, in the others once everything stands. Of every other village, TCP is all
+/// that they speak; in the others they have QUIC, too, and prefer it.
 class Village {
  public:
   Village(const FaultProfile& profile, std::uint64_t seed)
-      : random_(io::Random(seed).derive("village")),
+      : has_quic_(seed % 2 == 1),
+        random_(io::Random(seed).derive("village")),
         profile_(profile),
         faults_(std::make_shared<Faults>(world_.scheduler, FaultProfile(), seed)) {
     if (random_.below(2) == 0) faults_->set_profile(profile_);
@@ -94,6 +98,14 @@ class Village {
 
   World& world() { return world_; }
   Node& node(std::size_t number) { return world_.peers[number]->node; }
+  std::size_t quic_connections() {
+    std::size_t count = 0;
+    for (const auto& peer : world_.peers) {
+      for (const auto& connection : peer->swarm().connections())
+        count += connection->facts().remote_address.transport() == Transport::quic_v1;
+    }
+    return count;
+  }
   const Tally& tally() const { return tally_; }
 
   /// Everybody stores a value and provides something.
@@ -154,9 +166,16 @@ class Village {
       return faults->tap(std::move(muxed));
     };
     std::vector<swarm::AddressInfo> known;
-    for (std::size_t i = 0; i < std::min<std::size_t>(3, world_.peers.size()); ++i)
-      known.push_back({world_.peers[i]->id(), world_.peers[i]->addresses()});
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, world_.peers.size()); ++i) {
+      const auto& server = *world_.peers[i];
+      const io::Endpoint endpoint{server.host.outside(), server.port};
+      const auto transport = has_quic_ ? Transport::quic_v1 : Transport::tcp;
+      known.push_back({server.id(), {Multiaddr::from_endpoint(endpoint, transport)}});
+    }
     auto& peer = world_.add(address, outside, profile);
+    if (has_quic_) {
+      EXPECT_TRUE(peer.swarm().listen(Multiaddr::from_string("/ip4/0.0.0.0/udp/4001/quic-v1").value()));
+    }
     if (!outside.empty()) peer.host.raise_firewall();
     peer.node.bootstrap(std::move(known));
   }
@@ -167,6 +186,7 @@ class Village {
   }
 
   World world_;
+  bool has_quic_;
   io::Random random_;
   FaultProfile profile_;
   std::shared_ptr<Faults> faults_;
@@ -182,8 +202,12 @@ void live(Village& village) {
   village.world().scheduler.run_for(5min);
 }
 
-TEST(DiscoveryWithoutFaults, DoesAllThatIsAsked) {
-  Village village({}, 1);
+class DiscoveryWithoutFaults : public testing::TestWithParam<const char*> {};
+
+TEST_P(DiscoveryWithoutFaults, DoesAllThatIsAsked) {
+  const bool has_quic = GetParam() == std::string("WithQuic");
+  Village village({}, has_quic ? 1 : 0);
+  EXPECT_EQ(village.quic_connections() > 0, has_quic);
   for (std::size_t i = 0; i < servers; ++i)
     EXPECT_EQ(village.node(i).reachability(), Reachability::reachable);
   for (auto i = servers; i < nodes; ++i) {
@@ -198,6 +222,9 @@ TEST(DiscoveryWithoutFaults, DoesAllThatIsAsked) {
   EXPECT_EQ(village.tally().at("spoilt"), 0u);
   EXPECT_GT(village.tally().at("relay.lost"), 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Over, DiscoveryWithoutFaults, testing::Values("TcpAlone", "WithQuic"),
+                         [](const auto& transports) { return transports.param; });
 
 class SpoiltDiscovery : public testing::TestWithParam<std::pair<const char*, FaultProfile>> {
  protected:
@@ -219,15 +246,7 @@ class SpoiltDiscoveryLong : public SpoiltDiscovery {};
 TEST_P(SpoiltDiscovery, LeavesNothingBehind) { live_and_end(30); }
 TEST_P(SpoiltDiscoveryLong, LeavesNothingBehind) { live_and_end(1000); }
 
-const auto every_way = testing::Values(
-    std::pair("Dropped", FaultProfile{.dropped = 0.1}),
-    std::pair("Duplicated", FaultProfile{.duplicated = 0.1}),
-    std::pair("Truncated", FaultProfile{.truncated = 0.1}),
-    std::pair("Delayed", FaultProfile{.delayed = 0.3, .longest_delay = 40s}),
-    std::pair(
-        "AllOfThem",
-        FaultProfile{
-            .dropped = 0.03, .duplicated = 0.03, .truncated = 0.03, .delayed = 0.1, .longest_delay = 40s}));
+const auto every_way = testing::ValuesIn(support::every_way_to_spoil);
 const auto name = [](const auto& way) { return way.param.first; };
 
 INSTANTIATE_TEST_SUITE_P(EveryWay, SpoiltDiscovery, every_way, name);

@@ -56,17 +56,7 @@ TEST_P(SpoiltMessages, LeaveNothingBehind) {
   EXPECT_GT(spoilt, 40u);
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryWay, SpoiltMessages,
-                         testing::Values(std::pair("Dropped", FaultProfile{.dropped = 0.1}),
-                                         std::pair("Duplicated", FaultProfile{.duplicated = 0.1}),
-                                         std::pair("Truncated", FaultProfile{.truncated = 0.1}),
-                                         std::pair("Delayed",
-                                                   FaultProfile{.delayed = 0.3, .longest_delay = 40s}),
-                                         std::pair("AllOfThem", FaultProfile{.dropped = 0.03,
-                                                                             .duplicated = 0.03,
-                                                                             .truncated = 0.03,
-                                                                             .delayed = 0.1,
-                                                                             .longest_delay = 40s})),
+INSTANTIATE_TEST_SUITE_P(EveryWay, SpoiltMessages, testing::ValuesIn(support::every_way_to_spoil),
                          [](const auto& way) { return way.param.first; });
 
 }  // namespace

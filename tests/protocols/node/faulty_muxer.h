@@ -6,17 +6,9 @@
 #include "protocols/io/random.h"
 #include "protocols/io/scheduler.h"
 #include "protocols/muxer/muxed_connection.h"
+#include "tests/protocols/support/fault_profile.h"
 
 namespace flaresim::support {
-
-/// How often a write to a stream is spoilt, each a probability.
-struct FaultProfile {
-  double dropped = 0;
-  double duplicated = 0;
-  double truncated = 0;
-  double delayed = 0;
-  io::Duration longest_delay{};
-};
 
 /// Spoils what protocols write to their streams, of which it lives as long as any. A write is a message, or a part of
 /// one. A stream that is reset, or whose connection has closed, is not spoilt any more: so only one write can still be

@@ -135,6 +135,10 @@ io::Random MemoryHost::random(std::string_view purpose) {
 
 bool MemoryHost::lets_in(const Syn& syn) const { return !firewall_ || sent_.contains({syn.to, syn.from}); }
 
+bool MemoryHost::lets_in_datagram(const io::Endpoint& from, std::uint16_t port) const {
+  return !firewall_ || sent_datagrams_.contains({{outside_, port}, from});
+}
+
 std::size_t MemoryHost::open_sockets() const {
   return static_cast<std::size_t>(std::ranges::count_if(sockets_, [](const auto& entry) {
     const auto socket = entry.second.lock();
@@ -193,7 +197,9 @@ class MemoryHost::Datagrams final : public io::DatagramSocket {
 
   io::Result<> send_to(io::BytesView payload, const io::Endpoint& to) override {
     if (closed_) return io::fail(std::errc::operation_canceled);
-    host_.internet_.send_datagram({host_.outside_, local_.port}, to, payload);
+    const io::Endpoint outside{host_.outside_, local_.port};
+    host_.sent_datagrams_.insert({outside, to});
+    host_.internet_.send_datagram(outside, to, payload);
     return {};
   }
   io::Task<io::Result<io::Datagram>> receive() override {
@@ -232,7 +238,7 @@ void MemoryInternet::send_datagram(const io::Endpoint& from, const io::Endpoint&
   const auto at = scheduler_.now() + latency(from, to) + datagram_delay;
   scheduler_.schedule(at, [this, from, to, bytes = io::to_bytes(payload)] {
     const auto* host = host_at(to.address);
-    if (host == nullptr) return;
+    if (host == nullptr || !host->lets_in_datagram(from, to.port)) return;
     const auto socket = host->datagram_sockets_.find(to.port);
     if (socket != host->datagram_sockets_.end()) socket->second->arrive({from, bytes});
   });

@@ -31,7 +31,7 @@ enum class Verdict { pass, drop, refuse };
 
 /// Hosts that open connections and send datagrams to one another, each with a delay, in virtual time. Of a connection
 /// only the requests are packets: they cross gateways, are lost, retried and refused; what follows is a pipe. Datagrams
-/// are never lost, and meet no firewall.
+/// are lost to firewalls alone.
 class MemoryInternet {
  public:
   explicit MemoryInternet(TestScheduler& scheduler) : scheduler_(scheduler) {}
@@ -110,7 +110,7 @@ class MemoryHost final : public io::Network {
       : internet_(internet), address_(address), outside_(outside) {}
 
   const io::IpAddress& outside() const { return outside_; }
-  /// From now on, lets in only requests from where it has sent one to, from the same port.
+  /// From now on, lets in only requests from where it has sent one to, from the same port; and likewise datagrams.
   void raise_firewall() { firewall_ = true; }
   std::size_t listeners() const { return listeners_.size(); }
   /// Connections that are open or being opened.
@@ -132,6 +132,7 @@ class MemoryHost final : public io::Network {
   using Tuple = std::pair<io::Endpoint, io::Endpoint>;  // local as others see it, and remote
 
   bool lets_in(const Syn& syn) const;
+  bool lets_in_datagram(const io::Endpoint& from, std::uint16_t port) const;
   std::shared_ptr<MemorySocket> socket_of(const Tuple& tuple) const;
   std::shared_ptr<MemorySocket> peer_for(const Syn& syn);
   std::shared_ptr<MemorySocket> add_socket(std::uint16_t port, const io::Endpoint& remote);
@@ -141,6 +142,7 @@ class MemoryHost final : public io::Network {
   io::IpAddress outside_;
   bool firewall_ = false;
   std::set<Tuple> sent_;
+  std::set<Tuple> sent_datagrams_;
   std::map<std::uint16_t, Listener*> listeners_;
   std::map<std::uint16_t, Datagrams*> datagram_sockets_;
   std::map<Tuple, std::weak_ptr<MemorySocket>> sockets_;

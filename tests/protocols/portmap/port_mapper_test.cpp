@@ -12,6 +12,8 @@
 #include "protocols/portmap/http.h"
 #include "tests/protocols/support/answering_lan.h"
 #include "tests/protocols/support/error_of.h"
+#include "tests/protocols/support/faulty_network.h"
+#include "tests/protocols/support/run_task.h"
 #include "tests/protocols/support/test_scheduler.h"
 
 namespace flaresim::portmap {
@@ -232,6 +234,47 @@ TEST_F(PortMapperTest, LooksForAGatewayAgainAlthoughPcpNeverAsksForItsAddress) {
   gateway.silent = false;
   EXPECT_TRUE(scheduler.run_until([&] { return !mapper->mapped().empty(); }, 6min));
 }
+
+class SpoiltPortMapping : public testing::TestWithParam<std::pair<const char*, support::FaultProfile>> {};
+
+/// With a gateway for PCP and one for NAT-PMP, and an end at any time.
+TEST_P(SpoiltPortMapping, LeavesNothingBehind) {
+  std::uint64_t spoilt = 0, mapped = 0, released = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    auto random = io::Random(seed).derive("test");
+    support::TestScheduler scheduler;
+    NatPmpGateway gateway(scheduler);
+    const bool speaks_pcp = random.below(2) == 0;
+    AnsweringLan lan(scheduler, [&](const auto& to, auto request) {
+      return speaks_pcp ? pcp_answer(request) : gateway.answer(to, request);
+    });
+    support::FaultyNetwork network(lan, GetParam().second, seed);
+    PortMapper mapper(network, {});
+    for (const auto transport : {Transport::tcp, Transport::udp}) mapper.want(transport, 4001);
+    scheduler.run_for(random.between(0s, 3h));
+    mapped += mapper.mapped().size();
+    if (random.below(2) == 0) {
+      mapper.stop();
+    } else {
+      released += support::run_task(scheduler, [](PortMapper& of) -> io::Task<bool> {
+        co_await of.release();
+        co_return true;
+      }(mapper));
+      EXPECT_THAT(mapper.mapped(), IsEmpty());
+    }
+    scheduler.run_for(GetParam().second.longest_delay + 1s);
+    EXPECT_EQ(scheduler.armed_timers(), 0u);
+    EXPECT_EQ(lan.open(), 0);
+    spoilt += network.spoilt();
+  }
+  EXPECT_GT(spoilt, 100u);
+  EXPECT_GT(mapped, 100u);
+  EXPECT_GT(released, 30u);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryWay, SpoiltPortMapping, testing::ValuesIn(support::every_way_to_spoil),
+                         [](const auto& way) { return way.param.first; });
 
 TEST(Url, LeadsToNoOtherHost) {
   const auto document = Url::parse("http://192.168.1.1:5000/rootDesc.xml").value();
