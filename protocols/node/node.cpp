@@ -83,7 +83,7 @@ Node::Node(io::Network& network, crypto::PrivateKey identity, NodeProfile profil
 Node::~Node() { shut_down(); }
 
 relay::RelayService& Node::start_relay_service(relay::RelayAcl acl) {
-  relay_service_.reset();  // its end takes the protocol away
+  end_relay_service();  // its end takes the protocol away
   relay_service_ = std::make_unique<relay::RelayService>(swarm_, profile_.relay.service, std::move(acl));
   identify_.announce();
   return *relay_service_;
@@ -91,8 +91,19 @@ relay::RelayService& Node::start_relay_service(relay::RelayAcl acl) {
 
 void Node::stop_relay_service() {
   if (!relay_service_) return;
-  relay_service_.reset();
+  end_relay_service();
   identify_.announce();
+}
+
+void Node::end_relay_service() {
+  past_relay_counters_ = relay_counters();
+  relay_service_.reset();
+}
+
+relay::RelayCounters Node::relay_counters() const {
+  auto all = past_relay_counters_;
+  if (relay_service_) all += relay_service_->counters();
+  return all;
 }
 
 void Node::start_autonat() {
@@ -228,9 +239,21 @@ std::size_t Node::active() const {
 }
 
 void Node::shut_down() {
+  if (port_mapper_) port_mapper_->stop();
+  stop_all_but_port_mapping();
+}
+
+io::Task<> Node::close() {
+  stop_all_but_port_mapping();
+  if (!port_mapper_) co_return;
+  const auto swarm = swarm_;
+  const auto removed = co_await port_mapper_->release();
+  swarm->trace("ports.released", std::to_string(removed));
+}
+
+void Node::stop_all_but_port_mapping() {
   without_signal_.cancel();
   if (mdns_) mdns_->stop();
-  if (port_mapper_) port_mapper_->stop();
   if (auto_relay_) auto_relay_->stop();
   if (v1_client_) v1_client_->stop();
   if (v2_client_) v2_client_->stop();

@@ -109,6 +109,8 @@ class Node {
   void stop_relay_service();
   /// Null when this node is no relay.
   relay::RelayService* relay_service() { return relay_service_.get(); }
+  /// Of every relay service that this node has ever run.
+  relay::RelayCounters relay_counters() const;
 
   /// Unknown without any source.
   swarm::Reachability reachability() const { return reachability_; }
@@ -126,10 +128,15 @@ class Node {
   std::size_t active() const;
 
   /// Ends all connections, listeners and reservations. What was pending completes with an error as soon as
-  /// the scheduler runs.
+  /// the scheduler runs. A gateway keeps the mappings of our ports until their leases end.
   void shut_down();
+  /// Likewise, and then removes the mappings at the gateway, as far as it answers within
+  /// `PortMapProfile::release_limit`.
+  io::Task<> close();
 
  private:
+  void stop_all_but_port_mapping();
+  void end_relay_service();
   void start_port_mapping(io::Network& network);
   void map_listening_ports();
   void tell_mapped_ports();
@@ -151,6 +158,7 @@ class Node {
   relay::RelayClient relay_client_;
   dcutr::HolePuncher hole_puncher_;
   std::unique_ptr<relay::RelayService> relay_service_;
+  relay::RelayCounters past_relay_counters_;  // of services that have ended
   std::unique_ptr<portmap::PortMapper> port_mapper_;
   std::unique_ptr<swarm::ConnectionManager> connection_manager_;
   std::unique_ptr<autonat::V1Client> v1_client_;

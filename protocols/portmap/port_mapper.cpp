@@ -49,7 +49,7 @@ struct PortMapper::State {
   static io::Task<bool> refresh_address(Ptr self);
   static io::Task<bool> renew(Ptr self, Key key);
   static io::Task<io::Result<Lease>> ask_for(Ptr self, Key key);
-  static io::Task<> release(Ptr self);
+  static io::Task<std::size_t> release(Ptr self);
 
   void settle() {
     settled = true;
@@ -186,16 +186,21 @@ io::Task<io::Result<Lease>> PortMapper::State::ask_for(Ptr self, Key key) {
   co_return lease;
 }
 
-io::Task<> PortMapper::State::release(Ptr self) {
+io::Task<std::size_t> PortMapper::State::release(Ptr self) {
   self->stopped = true;
   self->observer = nullptr;
   self->changed.notify_all();
+  io::Timer limit(self->session->scheduler());
+  limit.arm_after(self->profile.release_limit, [session = self->session] { session->close(); });
   const auto gateway = self->gateway;
+  std::size_t removed = 0;
   for (auto& [key, port] : self->ports) {
     if (!gateway || !std::exchange(port.mapped, false)) continue;
-    (void)co_await gateway->unmap(key.first, key.second, *port.outside_port);
+    const auto answer = co_await gateway->unmap(key.first, key.second, *port.outside_port);
+    removed += answer.has_value();
   }
   self->session->close();
+  co_return removed;
 }
 
 io::TimePoint PortMapper::State::next_due() const {
@@ -251,6 +256,6 @@ void PortMapper::stop() {
   state_->changed.notify_all();
 }
 
-io::Task<> PortMapper::release() { return State::release(state_); }
+io::Task<std::size_t> PortMapper::release() { return State::release(state_); }
 
 }  // namespace flaresim::portmap

@@ -28,6 +28,8 @@ struct PortMapProfile {
   io::Duration external_address_every = std::chrono::seconds(15);  // ... CacheTime
   int failures_until_rediscovery = 3;
   io::Duration rediscover_every = std::chrono::minutes(5);  // js-libp2p upnp-nat, when none was found
+  io::Duration release_limit =
+      std::chrono::seconds(10);  // go-libp2p p2p/net/nat background, all of them together
 };
 
 /// A port of ours that the gateway forwards.
@@ -61,8 +63,8 @@ class PortMapper {
   io::Task<> settled();
   /// Called when `mapped` has changed.
   void on_change(std::function<void()> observer);
-  /// Removes the mappings, as far as the gateway answers, and stops.
-  io::Task<> release();
+  /// Removes the mappings, as far as the gateway answers within `release_limit`, and stops. How many it has removed.
+  io::Task<std::size_t> release();
   /// Ends everything at once. The gateway keeps the mappings until their leases end.
   void stop();
 

@@ -337,6 +337,18 @@ std::size_t RelayService::reservations() const { return state_->reservations.siz
 std::size_t RelayService::circuits() const { return state_->circuits; }
 const RelayCounters& RelayService::counters() const { return state_->counters; }
 
+RelayCounters& RelayCounters::operator+=(const RelayCounters& other) {
+  reservations_granted += other.reservations_granted;
+  most_reservations = std::max(most_reservations, other.most_reservations);
+  circuits_opened += other.circuits_opened;
+  most_circuits_of_a_peer = std::max(most_circuits_of_a_peer, other.most_circuits_of_a_peer);
+  cut_by_data += other.cut_by_data;
+  cut_by_duration += other.cut_by_duration;
+  bytes_relayed += other.bytes_relayed;
+  for (const auto& [status, count] : other.refused) refused[status] += count;
+  return *this;
+}
+
 void RelayService::stop() {
   if (std::exchange(state_->stopped, true)) return;
   state_->swarm->unhandle(hop_protocol);

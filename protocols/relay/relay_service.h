@@ -28,6 +28,7 @@ struct RelayCounters {
   std::uint64_t cut_by_duration = 0;
   std::uint64_t bytes_relayed = 0;  ///< both directions
   std::map<Status, std::uint64_t> refused;
+  RelayCounters& operator+=(const RelayCounters& other);
 };
 
 /// The relay's side of Circuit Relay v2 (hop).

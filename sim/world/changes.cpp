@@ -81,7 +81,7 @@ std::string Changes::at_peer(Machine& machine, const Change& change) {
     return world_.move(machine, change.interface.value_or(0), change.to, change.access);
   }
   if (change.action == ChangeAction::stop) {
-    machine.node->shut_down();
+    io::spawn(world_.simulation().executor(), machine.node->close());
     return "";
   }
   const bool up = change.action == ChangeAction::link_up;

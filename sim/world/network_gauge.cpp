@@ -64,15 +64,14 @@ void NetworkGauge::add_counters(const Member& member, NetworkReport& into) const
   auto& node = *member.node;
   into.handshakes += node.swarm().counters().handshakes;
   if (node.auto_relay()) into.relays.lost += node.auto_relay()->counters().lost;
-  const auto* relay = node.relay_service();
-  if (!relay) return;
-  const auto most = relay->counters().most_reservations;
+  const auto relay = node.relay_counters();
+  const auto most = relay.most_reservations;
   into.relays.most_reservations = std::max<std::uint64_t>(into.relays.most_reservations, most);
   into.relays.above_limits += most > world_.spec().max_reservations ||
-                              relay->counters().most_circuits_of_a_peer > world_.spec().max_circuits_per_peer;
-  into.relays.granted += relay->counters().reservations_granted;
-  into.relays.opened += relay->counters().circuits_opened;
-  for (const auto& [status, count] : relay->counters().refused) {
+                              relay.most_circuits_of_a_peer > world_.spec().max_circuits_per_peer;
+  into.relays.granted += relay.reservations_granted;
+  into.relays.opened += relay.circuits_opened;
+  for (const auto& [status, count] : relay.refused) {
     into.relays.refused[static_cast<int>(status)] += count;
   }
 }

@@ -21,6 +21,8 @@ using fuzz::Bytes;
 using support::AnsweringLan;
 using namespace std::chrono_literals;
 
+io::Task<> release(portmap::PortMapper& mapper) { (void)co_await mapper.release(); }
+
 const auto& host = AnsweringLan::host;
 
 /// The client's life: says how many ports were mapped.
@@ -39,7 +41,7 @@ std::size_t live(support::TestScheduler& scheduler, std::uint8_t kind, Answering
       ++count;
     }
     if (kind & 8) {
-      io::spawn(scheduler.executor(), mapper.release());
+      io::spawn(scheduler.executor(), release(mapper));
       scheduler.run_for(30s);
       if (scheduler.armed_timers() != 0) std::abort();
     }

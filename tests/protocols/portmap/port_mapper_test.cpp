@@ -257,10 +257,7 @@ TEST_P(SpoiltPortMapping, LeavesNothingBehind) {
     if (random.below(2) == 0) {
       mapper.stop();
     } else {
-      released += support::run_task(scheduler, [](PortMapper& of) -> io::Task<bool> {
-        co_await of.release();
-        co_return true;
-      }(mapper));
+      released += support::run_task(scheduler, mapper.release());
       EXPECT_THAT(mapper.mapped(), IsEmpty());
     }
     scheduler.run_for(GetParam().second.longest_delay + 1s);
@@ -276,6 +273,18 @@ TEST_P(SpoiltPortMapping, LeavesNothingBehind) {
 INSTANTIATE_TEST_SUITE_P(EveryWay, SpoiltPortMapping, testing::ValuesIn(support::every_way_to_spoil),
                          [](const auto& way) { return way.param.first; });
 
+TEST_F(PortMapperTest, GivesUpReleasingAfterTenSeconds) {
+  mapper.emplace(lan, profile);
+  for (std::uint16_t port = 4001; port < 4011; ++port) mapper->want(Transport::tcp, port);
+  scheduler.run_for(1s);
+  ASSERT_THAT(mapper->mapped(), SizeIs(10));
+  gateway.silent = true;
+  const auto from = scheduler.now();
+  EXPECT_EQ(support::run_task(scheduler, mapper->release()), 0u);
+  EXPECT_EQ(scheduler.now() - from, 10s);
+  EXPECT_THAT(mapper->mapped(), IsEmpty());
+}
+
 TEST(Url, LeadsToNoOtherHost) {
   const auto document = Url::parse("http://192.168.1.1:5000/rootDesc.xml").value();
   EXPECT_EQ(document.resolve("http://192.168.1.1:80/ctl").value().target, "/ctl");
@@ -286,8 +295,7 @@ TEST(Url, LeadsToNoOtherHost) {
 TEST_F(PortMapperTest, ReleasesWhatItHas) {
   start();
   scheduler.run_for(1s);
-  io::spawn(scheduler.executor(), mapper->release());
-  scheduler.run_for(1s);
+  EXPECT_EQ(support::run_task(scheduler, mapper->release()), 1u);
   ASSERT_THAT(gateway.requests, SizeIs(2));
   EXPECT_EQ(gateway.requests[1].lifetime, 0s);  // RFC 6886 §3.4
   EXPECT_EQ(gateway.requests[1].inside_port, 4001);

@@ -10,8 +10,15 @@
 #include "protocols/portmap/port_mapper.h"
 #include "sim/os/real_network.h"
 
+namespace {
+
+using namespace flaresim;
+
+io::Task<> release(portmap::PortMapper& mapper) { (void)co_await mapper.release(); }
+
+}  // namespace
+
 int main(int count, char** arguments) {
-  using namespace flaresim;
   if (count != 2) return 2;
   const std::string protocol = arguments[1];
   portmap::PortMapProfile profile;
@@ -33,7 +40,7 @@ int main(int count, char** arguments) {
     while (std::cin.get() != EOF) {
     }
     scheduler.post([&] {
-      io::spawn(scheduler.executor(), mapper.release());
+      io::spawn(scheduler.executor(), release(mapper));
       scheduler.start_timer(scheduler.now() + std::chrono::seconds(1), [&] { scheduler.stop(); });
     });
   });

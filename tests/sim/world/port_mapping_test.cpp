@@ -9,6 +9,7 @@
 namespace flaresim::test {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using world::Outcome;
 
@@ -56,6 +57,20 @@ TEST(PortMapping, AnAddressThatIsNotPublicIsNotTold) {
 
 TEST(PortMapping, APortThatIsNotTheRightOneDoesNotHelp) {
   EXPECT_EQ(run(with_services("{nat_pmp: true, port_error: 1}")).outcome, Outcome::failed);
+}
+
+TEST_P(PortMapping, IsRemovedWhenThePeerEnds) {
+  const auto trial = run(with_services(GetParam(), {{"discovery", "cold-start"},
+                                                    {"relays", "{count: 4}"},
+                                                    {"meet_at", "50 s"},
+                                                    {"time_limit", "60 s"},
+                                                    {"events", "[{at: 40 s, peer: a, do: stop}]"}}));
+  const auto released =
+      std::ranges::find_if(trial.timeline, [](const auto& event) { return event.what == "ports.released"; });
+  ASSERT_NE(released, trial.timeline.end());
+  EXPECT_EQ(released->node, "A");
+  EXPECT_EQ(released->detail, "2");
+  EXPECT_LT(released->at, 41s);
 }
 
 TEST(PortMapping, ServicesAreReadAndWrittenBack) {
