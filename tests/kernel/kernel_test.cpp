@@ -48,7 +48,7 @@ Result ask_until_clear(const std::string& what,
 
 Case case_of(const Ruleset& ruleset, const Script& script) {
   const auto run = [&](Lab& lab) {
-    Transcript transcript(ruleset.range);
+    Transcript transcript(ruleset.range, ruleset.random);
     Probe probe(lab, transcript, ruleset.ipv6);
     script.run(probe);
     return transcript;

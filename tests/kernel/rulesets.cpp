@@ -113,7 +113,8 @@ const std::vector<Ruleset>& rulesets() {
        .model = "linux-input-drop,out_of_state=pick-up"},
       {.name = "random_input_accept",
        .nft = translating("masquerade random"),
-       .model = "linux,ports=random,reuse=off"},
+       .model = "linux,ports=random,reuse=off",
+       .random = true},
       {.name = "port_range",
        .nft =
            translating("meta l4proto { tcp, udp } masquerade to :20000-20003; oifname \"outside\" masquerade",

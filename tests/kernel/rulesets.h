@@ -17,6 +17,7 @@ struct Ruleset {
   bool forwards_port = false;  ///< 8080, of TCP and UDP, to port 80 of A
   bool has_curve = false;      ///< of punches between two of it, against the time between their starts
   PortRange range{};           ///< of new ports, where the rules say so
+  bool random = false;         ///< every new port is drawn, also where the inside one is free
 };
 
 const std::vector<Ruleset>& rulesets();

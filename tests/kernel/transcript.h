@@ -32,8 +32,8 @@ struct PortRange {
 /// 3. The IPv4 identification and the type of service are left out.
 class Transcript {
  public:
-  /// `range` is the one that the rules give to new ports, if any.
-  explicit Transcript(PortRange range) : range_(range) {}
+  /// `range` is the one that the rules give to new ports, if any; `random` that they draw each of them.
+  Transcript(PortRange range, bool random) : range_(range), random_(random) {}
 
   void add(Side from, const Bytes& sent, const std::vector<Emitted>& emitted);
   void add_wait(std::chrono::milliseconds time);
@@ -41,7 +41,7 @@ class Transcript {
   void add_finding(const std::string& what, const std::string& finding);
 
   const std::vector<Observation>& observations() const { return observations_; }
-  /// A port that the router has made up may have been one that the probe uses elsewhere. Probe again.
+  /// A port that the router has made up may have been one that the probe uses, there or elsewhere. Probe again.
   bool ambiguous() const { return ambiguous_; }
 
  private:
@@ -52,6 +52,7 @@ class Transcript {
   std::string range_of(std::uint16_t number) const;
 
   PortRange range_;
+  bool random_;
   std::vector<Observation> observations_;
   std::set<std::uint16_t> used_;    ///< by the probe
   std::set<std::uint16_t> called_;  ///< from outside
